@@ -1,0 +1,196 @@
+//! The configuration: what was meant.
+//!
+//! What was written (YAML, strict, all its errors at once with line and key) is read by [`written`]; the types here
+//! are what the rest of the program sees: complete, checked, with every default filled in. A bad file never becomes a
+//! [`Config`].
+
+pub mod written;
+
+use regex::Regex;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+/// Everything that the configuration file decides.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// How often to sample.
+    pub sampling: Sampling,
+    /// Which processes make which target.
+    pub processes: Processes,
+    /// What is at most kept and shown.
+    pub limits: Limits,
+    /// Where to push, if anywhere.
+    pub otlp: Option<Otlp>,
+}
+
+/// How often to sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Time between two ticks; `sampling.interval`, 100 ms to 1 h.
+    pub interval: Duration,
+    /// Time between two full readings of a process (swap, descriptors, exact split); `sampling.full_interval`.
+    pub full_interval: Duration,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(3), full_interval: Duration::from_secs(60) }
+    }
+}
+
+/// What a process can be named after, tried in the order of `processes.group_by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameSource {
+    /// The systemd unit: `nginx.service`.
+    Unit,
+    /// The container: `docker/0123456789ab`.
+    Container,
+    /// The script of an interpreter: `node server.js`, `python app.py`, `java x.jar`.
+    Script,
+    /// The name of the executable; always known, so it ends the list.
+    Executable,
+}
+
+impl NameSource {
+    /// All of them with the word for each in the file.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("unit", Self::Unit),
+        ("container", Self::Container),
+        ("script", Self::Script),
+        ("executable", Self::Executable),
+    ];
+}
+
+/// Which processes make which target.
+#[derive(Clone, Debug)]
+pub struct Processes {
+    /// Order of names; `processes.group_by`.
+    pub group_by: Vec<NameSource>,
+    /// Names by rule, the first that matches wins, before `group_by`; `processes.rules`.
+    pub rules: Vec<Rule>,
+    /// If not empty, only targets whose name matches one of these whole; `processes.include`.
+    pub include: Vec<Regex>,
+    /// Targets whose name matches one of these whole are not watched; `processes.exclude`.
+    pub exclude: Vec<Regex>,
+    /// Names of targets that should run: absent ones show as not present; `processes.expected`.
+    pub expected: Vec<String>,
+    /// Areas that are judged; `processes.judge`, out of [`PROCESS_AREAS`].
+    pub judge: Vec<Arc<str>>,
+    /// Whether areas are shown for each process with a `pid` label; `processes.show_pid`.
+    pub show_pid: bool,
+}
+
+/// The areas that the process collector knows.
+pub const PROCESS_AREAS: [&str; 6] = ["anon", "rss", "rss_peak", "swap", "fds", "threads"];
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self {
+            group_by: NameSource::ALL.map(|(_, source)| source).to_vec(),
+            rules: Vec::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            expected: Vec::new(),
+            judge: vec!["anon".into()],
+            show_pid: false,
+        }
+    }
+}
+
+/// Names the processes that match all of its conditions.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The name to give; may use `{unit}`, `{container}`, `{script}`, `{executable}`, `{pid}` and `{NAME}` for a
+    /// named group of one of the expressions.
+    pub name: String,
+    /// Must match the name of the executable whole.
+    pub executable: Option<Regex>,
+    /// Must match somewhere in the command line (arguments joined by one space).
+    pub command_line: Option<Regex>,
+    /// Must match the unit whole.
+    pub unit: Option<Regex>,
+    /// Must match the container whole.
+    pub container: Option<Regex>,
+}
+
+/// What is at most kept and shown; what a limit drops is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Processes with memory of their own; `limits.processes`.
+    pub processes: usize,
+    /// Targets shown, the most suspicious, fastest-growing and largest first; `limits.targets`.
+    pub targets: usize,
+    /// Areas (with pids: rows) shown of one target; `limits.areas_per_target`.
+    pub areas_per_target: usize,
+    /// Series shown in all; `limits.series`.
+    pub series: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { processes: 20_000, targets: 1_000, areas_per_target: 64, series: 100_000 }
+    }
+}
+
+/// How OTLP travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// `grpc`.
+    Grpc,
+    /// `http/protobuf`.
+    HttpProtobuf,
+}
+
+/// Where and how to push.
+#[derive(Clone)]
+pub struct Otlp {
+    /// Base URL; for HTTP `/v1/metrics` is appended unless it came from the metrics-only variable; `otlp.endpoint`.
+    pub endpoint: String,
+    /// `otlp.protocol`.
+    pub protocol: OtlpProtocol,
+    /// Sent with each request, never logged; `otlp.headers`.
+    pub headers: BTreeMap<String, String>,
+    /// gzip or nothing; `otlp.compression`.
+    pub gzip: bool,
+    /// For one request; `otlp.timeout`.
+    pub timeout: Duration,
+    /// Time between two pushes; `otlp.interval`.
+    pub interval: Duration,
+    /// Batches kept while the endpoint is away, the oldest dropped first; `otlp.queue`.
+    pub queue: usize,
+    /// CA certificates (PEM) to trust beside the system's; `otlp.certificate_file`.
+    pub certificate_file: Option<PathBuf>,
+    /// Client certificate (PEM); `otlp.client_certificate_file`.
+    pub client_certificate_file: Option<PathBuf>,
+    /// Its key (PEM); `otlp.client_key_file`.
+    pub client_key_file: Option<PathBuf>,
+    /// Attributes of the resource beside the detected ones; `otlp.resource_attributes`.
+    pub resource_attributes: BTreeMap<String, String>,
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self {
+            endpoint: String::from("http://localhost:4317"),
+            protocol: OtlpProtocol::Grpc,
+            headers: BTreeMap::new(),
+            gzip: false,
+            timeout: Duration::from_secs(10),
+            interval: Duration::from_secs(60),
+            queue: 32,
+            certificate_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
+            resource_attributes: BTreeMap::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Otlp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Otlp")
+            .field("endpoint", &self.endpoint)
+            .field("protocol", &self.protocol)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

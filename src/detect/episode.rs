@@ -1,0 +1,194 @@
+//! A leak from onset to resolution: the hysteresis between what a detector thinks now and what people are told.
+
+use super::finding::Finding;
+use crate::sample::{Identity, Seconds};
+use std::fmt;
+
+/// From this confidence on a leak is suspected.
+pub const SUSPECT_AT: f64 = 0.7;
+/// From this confidence on, held for [`CONFIRM_VERDICTS`] verdicts in a row, a leak is confirmed.
+pub const CONFIRM_AT: f64 = 0.9;
+/// How many verdicts in a row confirm: one is a coincidence.
+pub const CONFIRM_VERDICTS: u8 = 2;
+/// Below this confidence an episode ends. Far below the other two, so that a verdict at the edge does not flap.
+pub const CLEAR_BELOW: f64 = 0.45;
+
+/// What people are told of an area.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LeakState {
+    /// No leak.
+    #[default]
+    None = 0,
+    /// Perhaps a leak.
+    Suspected = 1,
+    /// A leak.
+    Confirmed = 2,
+}
+
+impl LeakState {
+    /// The word for logs and pages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Suspected => "suspected",
+            Self::Confirmed => "confirmed",
+        }
+    }
+}
+
+/// The id of an episode: the same in every log line and answer about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EpisodeId(u64);
+
+impl EpisodeId {
+    /// An id made from who leaks, where and since when (FNV-1a); the same facts give the same id.
+    #[must_use]
+    pub fn new(identity: Identity, area: &str, opened_at: Seconds) -> Self {
+        const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+        const PRIME: u64 = 0x0000_0100_0000_01b3;
+        let words = [u64::from(identity.pid), identity.start_ticks, opened_at.to_bits()];
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes()).chain(area.bytes());
+        Self(bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME)))
+    }
+}
+
+impl fmt::Display for EpisodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// An open episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Episode {
+    /// Its id.
+    pub id: EpisodeId,
+    /// When the growth began.
+    pub since: Seconds,
+    /// When it was first suspected.
+    pub opened_at: Seconds,
+    /// When it was confirmed, if it was.
+    pub confirmed_at: Option<Seconds>,
+}
+
+/// The state machine of one area: `None` → `Suspected` → `Confirmed` → `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EpisodeTracker {
+    open: Option<Episode>,
+    sure_in_a_row: u8,
+}
+
+/// A change of state, to be logged and counted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transition {
+    /// The state before.
+    pub from: LeakState,
+    /// The state now.
+    pub to: LeakState,
+    /// The episode that changed (the one just ended, when `to` is `None`).
+    pub episode: Episode,
+}
+
+impl EpisodeTracker {
+    /// The state that people are told.
+    #[must_use]
+    pub fn state(&self) -> LeakState {
+        match self.open {
+            None => LeakState::None,
+            Some(Episode { confirmed_at: None, .. }) => LeakState::Suspected,
+            Some(_) => LeakState::Confirmed,
+        }
+    }
+
+    /// The open episode.
+    #[must_use]
+    pub fn episode(&self) -> Option<&Episode> {
+        self.open.as_ref()
+    }
+
+    /// Takes in a new verdict (none: too little evidence) of the area `area` of `identity` at `now`.
+    pub fn step(
+        &mut self,
+        finding: Option<&Finding>,
+        identity: Identity,
+        area: &str,
+        now: Seconds,
+    ) -> Option<Transition> {
+        let from = self.state();
+        let confidence = finding.map_or(0.0, |finding| finding.confidence);
+        self.sure_in_a_row = if confidence >= CONFIRM_AT { self.sure_in_a_row.saturating_add(1) } else { 0 };
+        if confidence < CLEAR_BELOW {
+            let episode = self.open.take()?;
+            return Some(Transition { from, to: LeakState::None, episode });
+        }
+        if confidence >= SUSPECT_AT && self.open.is_none() {
+            let since = finding.map_or(now, |finding| finding.since);
+            self.open = Some(Episode {
+                id: EpisodeId::new(identity, area, now),
+                since,
+                opened_at: now,
+                confirmed_at: None,
+            });
+        }
+        let open = self.open.as_mut()?;
+        if open.confirmed_at.is_none() && self.sure_in_a_row >= CONFIRM_VERDICTS {
+            open.confirmed_at = Some(now);
+        }
+        let episode = *open;
+        let to = self.state();
+        (to != from).then_some(Transition { from, to, episode })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::finding::{Estimate, Evidence, Pattern, Severity};
+
+    fn finding(confidence: f64) -> Finding {
+        Finding {
+            growth: Estimate { value: 1.0, lower: 0.5, upper: 1.5 },
+            confidence,
+            pattern: Pattern::Linear,
+            severity: Severity::Low,
+            time_to_limit: None,
+            leaked: 1.0,
+            since: 5.0,
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// Feeds confidences one verdict after the other; the states are the data that decides.
+    fn check(confidences: &[f64], expected: &[LeakState]) {
+        let mut tracker = EpisodeTracker::default();
+        let identity = Identity { pid: 1, start_ticks: 2 };
+        let states: Vec<LeakState> = confidences
+            .iter()
+            .zip(1u8..)
+            .map(|(confidence, now)| {
+                tracker.step(Some(&finding(*confidence)), identity, "anon", f64::from(now));
+                tracker.state()
+            })
+            .collect();
+        assert_eq!(states, expected);
+    }
+
+    #[test]
+    fn two_sure_verdicts_confirm_and_doubt_does_not_flap() {
+        use LeakState::{Confirmed, None, Suspected};
+        check(&[0.5, 0.95, 0.95, 0.6, 0.5, 0.4], &[None, Suspected, Confirmed, Confirmed, Confirmed, None]);
+        check(&[0.95, 0.8, 0.95, 0.2], &[Suspected, Suspected, Suspected, None]);
+        check(&[0.69, 0.5], &[None, None]);
+    }
+
+    #[test]
+    fn no_finding_ends_an_episode_and_names_it() {
+        let mut tracker = EpisodeTracker::default();
+        let identity = Identity { pid: 1, start_ticks: 2 };
+        let opened = tracker.step(Some(&finding(0.8)), identity, "anon", 1.0).map(|t| t.episode.id);
+        let ended = tracker.step(None, identity, "anon", 2.0);
+        assert_eq!(ended.map(|t| (t.from, t.to)), Some((LeakState::Suspected, LeakState::None)));
+        assert_eq!(ended.map(|t| t.episode.id), opened);
+    }
+}

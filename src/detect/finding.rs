@@ -1,0 +1,136 @@
+//! The verdict on one area now, and the words that explain it.
+
+use crate::sample::Seconds;
+
+/// The shape of an area's growth, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    /// Nothing that matters happens.
+    Stable,
+    /// The floor rises at an even pace.
+    Linear,
+    /// The floor grows by a share of itself.
+    Exponential,
+    /// The floor rises faster and faster, slower than an exponential would.
+    Accelerating,
+    /// One or two jumps make up the rise.
+    Step,
+    /// Ceilings jump, the floor stays.
+    Spike,
+    /// Rises and falls that come back.
+    Periodic,
+    /// High against its limit for long, without growth.
+    SustainedHigh,
+    /// Growth that levels off, as a warm-up does.
+    Saturating,
+    /// The floor falls.
+    Shrinking,
+    /// Bytes per object grow.
+    CacheBloat,
+    /// Resident memory grows while live bytes do not.
+    Fragmentation,
+}
+
+impl Pattern {
+    /// All patterns, in the order in which they are exported.
+    pub const ALL: [Self; 12] = [
+        Self::Stable,
+        Self::Linear,
+        Self::Exponential,
+        Self::Accelerating,
+        Self::Step,
+        Self::Spike,
+        Self::Periodic,
+        Self::SustainedHigh,
+        Self::Saturating,
+        Self::Shrinking,
+        Self::CacheBloat,
+        Self::Fragmentation,
+    ];
+
+    /// The value of the `pattern` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Linear => "linear",
+            Self::Exponential => "exponential",
+            Self::Accelerating => "accelerating",
+            Self::Step => "step",
+            Self::Spike => "spike",
+            Self::Periodic => "periodic",
+            Self::SustainedHigh => "sustained_high",
+            Self::Saturating => "saturating",
+            Self::Shrinking => "shrinking",
+            Self::CacheBloat => "cache_bloat",
+            Self::Fragmentation => "fragmentation",
+        }
+    }
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing to do.
+    #[default]
+    None = 0,
+    /// To look at some day.
+    Low = 1,
+    /// To look at this week.
+    Medium = 2,
+    /// To look at today.
+    High = 3,
+    /// To look at now.
+    Critical = 4,
+}
+
+/// An estimate with an interval around it, in the same unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The most likely value.
+    pub value: f64,
+    /// The lower end of the interval.
+    pub lower: f64,
+    /// The upper end; infinite where nothing bounds it.
+    pub upper: f64,
+}
+
+/// The verdict on an area. Too little evidence is no finding at all, never a zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Growth of the floor in units a second, with its 90 % interval.
+    pub growth: Estimate,
+    /// How sure it is that this is a leak, 0 to 1.
+    pub confidence: f64,
+    /// The shape of the growth.
+    pub pattern: Pattern,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Seconds until the nearest limit, with their 80 % interval; none where nothing grows or nothing limits.
+    pub time_to_limit: Option<Estimate>,
+    /// How much the floor has risen since the onset, in units.
+    pub leaked: f64,
+    /// When the growth began, as far back as memory goes.
+    pub since: Seconds,
+    /// What was seen that led to this.
+    pub evidence: Evidence,
+}
+
+/// The numbers behind a finding; its `Display` puts them into words.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// How far the floor rose over the deciding window, in units.
+    pub rise: f64,
+    /// The length of that window in seconds.
+    pub window_secs: f64,
+    /// How many of its steps went up.
+    pub steps_up: u16,
+    /// How many steps it has.
+    pub steps: u16,
+    /// How many horizons agree.
+    pub horizons: u8,
+    /// The pace of the last third against the pace of the whole; 1 is even, 0 is a plateau.
+    pub recent_pace: f64,
+    /// Whether the unit is bytes (objects otherwise).
+    pub bytes: bool,
+}

@@ -1,0 +1,231 @@
+//! The one table of metrics. No other file spells a metric's name.
+//!
+//! `/metrics`, OTLP, the README's table and the checks of rules and dashboards all come from here. The Prometheus
+//! name follows from the OTLP name and the unit by the standard mapping; a test holds the two together.
+
+use crate::{
+    detect::finding::Estimate,
+    sample::Unit,
+    snapshot::{AreaView, TargetView, Verdict},
+};
+
+/// What sort of number a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A value that goes up and down.
+    Gauge,
+    /// A value that only rises while its target is known.
+    Counter,
+    /// A distribution.
+    Histogram,
+}
+
+/// Where a metric's values come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// One value of each area that has it; labels `target`, `kind`, `area` (and `pid` where asked for).
+    Area(fn(&AreaView) -> Option<f64>),
+    /// One value for each pattern of each judged area; the label `pattern` beside the area's.
+    Pattern,
+    /// One value of each target that has it; labels `target`, `kind`.
+    Target(fn(&TargetView) -> Option<f64>),
+    /// The target's info labels with the value 1.
+    TargetInfo,
+    /// The exporter's own registry.
+    Own,
+}
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name in Prometheus.
+    pub name: &'static str,
+    /// Its name in OTLP.
+    pub otlp_name: &'static str,
+    /// Its unit as UCUM, as OTLP writes it; empty where it has none.
+    pub unit: &'static str,
+    /// Gauge, counter or histogram.
+    pub kind: Type,
+    /// What it says, in one sentence.
+    pub help: &'static str,
+    /// The labels beside those of its source.
+    pub labels: &'static [&'static str],
+    /// Where its values come from.
+    pub source: Source,
+}
+
+/// Shorthand for the table: the fields in the order in which a reader asks for them.
+macro_rules! metric {
+    ($name:literal, $otlp:literal, $unit:literal, $kind:ident, $source:expr, [$($label:literal),*], $help:literal) => {
+        Metric {
+            name: $name,
+            otlp_name: $otlp,
+            unit: $unit,
+            kind: Type::$kind,
+            help: $help,
+            labels: &[$($label),*],
+            source: $source,
+        }
+    };
+}
+
+/// The labels of an area's metrics.
+pub const AREA_LABELS: [&str; 3] = ["target", "kind", "area"];
+/// The label that names a process, where asked for.
+pub const PID_LABEL: &str = "pid";
+/// The label that names a pattern.
+pub const PATTERN_LABEL: &str = "pattern";
+/// The labels of [`Source::TargetInfo`] beside the target's own.
+pub const INFO_LABELS: [&str; 3] = ["unit", "container", "runtime"];
+
+/// Metrics of targets and areas, read from the snapshot.
+#[rustfmt::skip]
+pub const TARGET_METRICS: &[Metric] = &[
+    metric!("memleak_area_size_bytes", "memleak.area.size", "By", Gauge, Source::Area(|a| of(a, Unit::Bytes, Some(a.size))), [],
+        "Size of the area as it was sampled, summed over the target's processes."),
+    metric!("memleak_area_size_objects", "memleak.area.size.objects", "", Gauge, Source::Area(|a| of(a, Unit::Objects, Some(a.size))), [],
+        "Objects in the area as they were sampled, summed over the target's processes."),
+    metric!("memleak_area_limit_bytes", "memleak.area.limit", "By", Gauge, Source::Area(|a| of(a, Unit::Bytes, limit(a))), [],
+        "The limit that the area reaches first: of the control group, the process or the host."),
+    metric!("memleak_area_limit_objects", "memleak.area.limit.objects", "", Gauge, Source::Area(|a| of(a, Unit::Objects, limit(a))), [],
+        "The limit that the area reaches first, in objects."),
+    metric!("memleak_area_limit_used_ratio", "memleak.area.limit.used", "1", Gauge, Source::Area(used_ratio), [],
+        "Share of that limit which is in use by everything that counts against it, other programs included."),
+    metric!("memleak_area_growth_bytes_per_second", "memleak.area.growth", "By/s", Gauge, Source::Area(|a| of(a, Unit::Bytes, growth(a))), [],
+        "Robust growth of the area's floor over the horizon that explains it best; unlike deriv() it ignores garbage between collections, spikes and single steps. Negative: shrinking. Absent while evidence is thin."),
+    metric!("memleak_area_growth_objects_per_second", "memleak.area.growth.objects_per_second", "", Gauge, Source::Area(|a| of(a, Unit::Objects, growth(a))), [],
+        "Robust growth of the area's floor in objects a second. Absent while evidence is thin."),
+    metric!("memleak_area_leak_confidence_ratio", "memleak.area.leak.confidence", "1", Gauge, Source::Area(|a| finding(a).map(|f| f.confidence)), [],
+        "How sure it is that the area leaks, 0 to 1. Absent while evidence is thin."),
+    metric!("memleak_area_leak_state", "memleak.area.leak.state", "", Gauge, Source::Area(|a| a.verdict.as_ref().map(|v| f64::from(v.state as u8))), [],
+        "0 no leak, 1 suspected, 2 confirmed."),
+    metric!("memleak_area_pattern", "memleak.area.pattern", "", Gauge, Source::Pattern, ["pattern"],
+        "1 for the pattern that the area's growth follows, 0 for the others. Absent while evidence is thin."),
+    metric!("memleak_area_severity", "memleak.area.severity", "", Gauge, Source::Area(|a| finding(a).map(|f| f64::from(f.severity as u8))), [],
+        "0 none, 1 low, 2 medium, 3 high, 4 critical. Absent while evidence is thin."),
+    metric!("memleak_area_time_to_limit_seconds", "memleak.area.time_to_limit", "s", Gauge, Source::Area(|a| time_to_limit(a, |t| t.value)), [],
+        "Seconds until the area reaches its limit at the present growth. Absent where nothing grows or nothing limits."),
+    metric!("memleak_area_time_to_limit_lower_seconds", "memleak.area.time_to_limit.lower", "s", Gauge, Source::Area(|a| time_to_limit(a, |t| t.lower)), [],
+        "Lower end of the 80 % interval of the time to the limit."),
+    metric!("memleak_area_leaked_bytes", "memleak.area.leaked", "By", Gauge, Source::Area(|a| of(a, Unit::Bytes, leaked(a))), [],
+        "How much the floor has risen since the open episode began. Absent without one."),
+    metric!("memleak_area_leaked_objects", "memleak.area.leaked.objects", "", Gauge, Source::Area(|a| of(a, Unit::Objects, leaked(a))), [],
+        "How many objects the floor has risen by since the open episode began. Absent without one."),
+    metric!("memleak_area_leak_start_timestamp_seconds", "memleak.area.leak.start_timestamp", "s", Gauge, Source::Area(|a| a.verdict.as_ref()?.episode.map(|e| e.since)), [],
+        "When the growth of the open episode began, in Unix time. Absent without one."),
+    metric!("memleak_area_last_sample_timestamp_seconds", "memleak.area.last_sample_timestamp", "s", Gauge, Source::Area(|a| Some(a.sampled_at)), [],
+        "When the area was sampled, in Unix time: the exporter samples on its own timer, not at the scrape."),
+    metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo, ["unit", "container", "runtime"],
+        "What is known of a target beside its name; always 1."),
+    metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| Some(f64::from(u8::from(t.members > 0)))), [],
+        "1 while the target has a process, 0 for a configured target that has none."),
+    metric!("memleak_target_processes", "memleak.target.processes", "", Gauge, Source::Target(|t| (t.members > 0).then(|| f64::from(t.members))), [],
+        "How many processes the target has."),
+    metric!("memleak_target_restarts_total", "memleak.target.restarts", "", Counter, Source::Target(|t| Some(count(t.restarts))), [],
+        "How often all processes of the target were replaced by new ones."),
+    metric!("memleak_episodes_total", "memleak.episodes", "", Counter, Source::Target(|t| Some(count(t.episodes))), [],
+        "Leaks confirmed on the target."),
+];
+
+/// The exporter's own metrics, kept in a registry of the `prometheus` crate.
+#[rustfmt::skip]
+pub mod own {
+    use super::{Metric, Source, Type};
+
+    /// 1, with what was built.
+    pub const BUILD_INFO: Metric = metric!("memleak_exporter_build_info", "memleak.exporter.build_info", "", Gauge, Source::Own, ["version", "revision", "rustversion"],
+        "What this exporter was built from; always 1.");
+    /// The number of the last tick's time.
+    pub const LAST_TICK: Metric = metric!("memleak_exporter_last_tick_timestamp_seconds", "memleak.exporter.last_tick_timestamp", "s", Gauge, Source::Own, [],
+        "When the tick that these numbers come from began, in Unix time.");
+    /// Ticks so far.
+    pub const TICKS: Metric = metric!("memleak_exporter_ticks_total", "memleak.exporter.ticks", "", Counter, Source::Own, [],
+        "Ticks since the exporter started.");
+    /// The sampling interval.
+    pub const INTERVAL: Metric = metric!("memleak_exporter_sampling_interval_seconds", "memleak.exporter.sampling_interval", "s", Gauge, Source::Own, [],
+        "The configured time between two ticks.");
+    /// Whether a collector's last run worked.
+    pub const COLLECTOR_SUCCESS: Metric = metric!("memleak_exporter_collector_success", "memleak.exporter.collector.success", "", Gauge, Source::Own, ["collector"],
+        "1 if the collector delivered at the last tick, 0 if it failed or was late.");
+    /// How long a collector takes.
+    pub const COLLECTOR_DURATION: Metric = metric!("memleak_exporter_collector_duration_seconds", "memleak.exporter.collector.duration", "s", Histogram, Source::Own, ["collector"],
+        "How long the collector took.");
+    /// What could not be read.
+    pub const COLLECTOR_ERRORS: Metric = metric!("memleak_exporter_collector_errors_total", "memleak.exporter.collector.errors", "", Counter, Source::Own, ["collector", "reason"],
+        "Reads that failed, by reason; a process that vanished while it was read is not counted.");
+    /// How long judging takes.
+    pub const DETECT_DURATION: Metric = metric!("memleak_exporter_detect_duration_seconds", "memleak.exporter.detect.duration", "s", Histogram, Source::Own, [],
+        "How long one tick took to remember and judge all areas.");
+    /// What limits drop.
+    pub const DROPPED: Metric = metric!("memleak_exporter_dropped_total", "memleak.exporter.dropped", "", Counter, Source::Own, ["limit"],
+        "What a configured limit left out, counted at each tick.");
+    /// Areas with memory.
+    pub const AREAS_JUDGED: Metric = metric!("memleak_exporter_areas_judged", "memleak.exporter.areas_judged", "", Gauge, Source::Own, [],
+        "Areas that are remembered and judged, over all processes.");
+    /// The spread of growth.
+    pub const GROWTH: Metric = metric!("memleak_exporter_growth_bytes_per_second", "memleak.exporter.growth", "By/s", Histogram, Source::Own, [],
+        "Spread of growth rates over all judged byte areas, one observation for each new verdict.");
+    /// The spread of confidence.
+    pub const CONFIDENCE: Metric = metric!("memleak_exporter_confidence_ratio", "memleak.exporter.confidence", "1", Histogram, Source::Own, [],
+        "Spread of confidence over all judged areas, one observation for each new verdict.");
+    /// How late confirmations are.
+    pub const DETECTION_DELAY: Metric = metric!("memleak_exporter_detection_delay_seconds", "memleak.exporter.detection_delay", "s", Histogram, Source::Own, [],
+        "From the onset of a leak to its confirmation.");
+    /// Whether the last reload worked.
+    pub const RELOAD_SUCCESSFUL: Metric = metric!("memleak_exporter_config_last_reload_successful", "memleak.exporter.config.last_reload_successful", "", Gauge, Source::Own, [],
+        "1 if the last reload of the configuration worked; at 0 the previous configuration stays in force.");
+    /// When the last good one was loaded.
+    pub const RELOAD_TIMESTAMP: Metric = metric!("memleak_exporter_config_last_reload_success_timestamp_seconds", "memleak.exporter.config.last_reload_success_timestamp", "s", Gauge, Source::Own, [],
+        "When the configuration in force was loaded, in Unix time.");
+    /// What OTLP sent.
+    pub const OTLP_EXPORTS: Metric = metric!("memleak_exporter_otlp_exports_total", "memleak.exporter.otlp.exports", "", Counter, Source::Own, ["result"],
+        "Batches for the OTLP endpoint, by result: sent, failed (will be tried again), dropped (the queue was full or the endpoint refused it).");
+    /// What OTLP holds back.
+    pub const OTLP_QUEUE: Metric = metric!("memleak_exporter_otlp_queue_batches", "memleak.exporter.otlp.queue_batches", "", Gauge, Source::Own, [],
+        "Batches that wait for the OTLP endpoint.");
+    /// Requests.
+    pub const HTTP_REQUESTS: Metric = metric!("memleak_exporter_http_requests_total", "memleak.exporter.http.requests", "", Counter, Source::Own, ["handler", "code"],
+        "HTTP requests answered, by handler and status code.");
+
+    /// All of them; the registry adds the `process_*` metrics of the exporter itself.
+    pub const ALL: &[&Metric] = &[
+        &BUILD_INFO, &LAST_TICK, &TICKS, &INTERVAL, &COLLECTOR_SUCCESS, &COLLECTOR_DURATION, &COLLECTOR_ERRORS, &DETECT_DURATION,
+        &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP, &OTLP_EXPORTS,
+        &OTLP_QUEUE, &HTTP_REQUESTS,
+    ];
+}
+
+/// The value, if the area has this unit.
+fn of(area: &AreaView, unit: Unit, value: Option<f64>) -> Option<f64> {
+    value.filter(|_| area.area.unit == unit)
+}
+
+fn limit(area: &AreaView) -> Option<f64> {
+    area.limit.map(|limit| limit.value)
+}
+
+fn used_ratio(area: &AreaView) -> Option<f64> {
+    area.limit.filter(|limit| limit.value > 0.0).map(|limit| limit.used / limit.value)
+}
+
+fn finding(area: &AreaView) -> Option<&crate::detect::finding::Finding> {
+    area.verdict.as_ref()?.finding.as_ref()
+}
+
+fn growth(area: &AreaView) -> Option<f64> {
+    finding(area).map(|finding| finding.growth.value)
+}
+
+fn time_to_limit(area: &AreaView, part: fn(Estimate) -> f64) -> Option<f64> {
+    finding(area)?.time_to_limit.map(part)
+}
+
+fn leaked(area: &AreaView) -> Option<f64> {
+    area.verdict.as_ref().filter(|verdict: &&Verdict| verdict.episode.is_some()).map(|verdict| verdict.leaked)
+}
+
+/// A counter as a sample's value; exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "no counter here reaches 2^53")]
+fn count(value: u64) -> f64 {
+    value as f64
+}

@@ -1,0 +1,16 @@
+//! memleak_exporter says which part of which program leaks memory, how sure that is, how fast it grows and when it
+//! will run out.
+
+pub mod sample;
+pub mod config;
+pub mod detect {
+    //! Detect.
+    pub mod episode;
+    pub mod finding;
+    pub mod words;
+}
+pub mod snapshot;
+pub mod export {
+    //! Export.
+    pub mod metric;
+}

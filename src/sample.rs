@@ -1,0 +1,248 @@
+//! The nouns that every module shares: target, area, sample, limit, and the batch in which they travel.
+//!
+//! Nothing here reads the world, remembers or judges. Sizes are `f64` because an area may be any number that a user
+//! names; bytes stay exact up to 2^53.
+
+use std::{fmt, sync::Arc};
+
+/// Seconds since the Unix epoch on a clock that never steps: the wall clock at start plus the monotonic time since.
+pub type Seconds = f64;
+
+/// What sort of thing owns the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A group of processes under one name.
+    Process,
+}
+
+impl Kind {
+    /// The value of the `kind` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What owns memory: it has a kind and a stable name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// The sort of owner.
+    pub kind: Kind,
+    /// The name a person would use, such as `nginx.service` or `node server.js`.
+    pub name: Box<str>,
+}
+
+/// What is known of a target beside its name: the labels of its info metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetInfo {
+    /// The systemd unit, empty if none.
+    pub unit: Box<str>,
+    /// The container's id (shortened to twelve characters), empty if none.
+    pub container: Box<str>,
+    /// The runtime (`node`, `python`, `jvm`…), empty where the program is its own runtime.
+    pub runtime: Box<str>,
+}
+
+/// The unit of an area's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// A count of things: descriptors, threads, entries.
+    Objects,
+}
+
+/// One named population inside a target whose size over time is a signal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Area {
+    /// The value of the `area` label: `anon`, `rss`, `fds`…
+    pub name: Arc<str>,
+    /// Bytes or objects.
+    pub unit: Unit,
+}
+
+impl Area {
+    /// An area by its name and unit.
+    #[must_use]
+    pub fn new(name: &str, unit: Unit) -> Self {
+        Self { name: name.into(), unit }
+    }
+}
+
+/// What makes a member of a target itself and no other: a reused pid is somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// The process id.
+    pub pid: u32,
+    /// Its start, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+/// One process of a target.
+#[derive(Debug)]
+pub struct Member {
+    /// The target it belongs to.
+    pub target: Arc<Target>,
+    /// What is known beside the name.
+    pub info: TargetInfo,
+    /// Who it is.
+    pub identity: Identity,
+    /// When it started.
+    pub started_at: Seconds,
+}
+
+/// Which rule sets a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitSource {
+    /// The nearest of the control group's ancestors.
+    Cgroup,
+    /// The process's own resource limit.
+    Rlimit,
+    /// The machine's memory.
+    Host,
+}
+
+/// A limit and how much of it is taken by everything that counts against it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// The limit, in the area's unit.
+    pub value: f64,
+    /// What counts against it now, others' use included; at least the area's own size.
+    pub used: f64,
+    /// Who sets it.
+    pub source: LimitSource,
+}
+
+impl Limit {
+    /// What is left until the limit, never negative.
+    #[must_use]
+    pub fn room(&self) -> f64 {
+        (self.value - self.used).max(0.0)
+    }
+
+    /// The one of two limits that is reached first: the one with less room.
+    #[must_use]
+    pub fn nearer(self, other: Self) -> Self {
+        if other.room() < self.room() { other } else { self }
+    }
+}
+
+/// An area's size at the batch's time.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The area.
+    pub area: Area,
+    /// Its size, in the area's unit.
+    pub size: f64,
+    /// The nearest limit, where one is known.
+    pub limit: Option<Limit>,
+}
+
+/// Everything that one collector saw at one moment.
+///
+/// Members and samples lie in two flat lists, so that ten thousand processes cost two allocations and not ten
+/// thousand.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// When the reading began.
+    pub at: Seconds,
+    readings: Vec<(Arc<Member>, u32)>,
+    samples: Vec<Sample>,
+    /// Targets that the configuration expects, whether they run or not.
+    pub expected: Vec<Arc<Target>>,
+    /// What could not be read, by reason.
+    pub errors: Errors,
+    /// Members left out because of a limit.
+    pub dropped_members: u64,
+}
+
+/// How many reads failed, by reason. A process that vanished while it was being read is no error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errors {
+    /// Reads that the kernel refused.
+    pub permission: u64,
+    /// Reads that failed otherwise or gave what cannot be understood.
+    pub read: u64,
+}
+
+impl Batch {
+    /// An empty batch for the moment `at`.
+    #[must_use]
+    pub fn new(at: Seconds) -> Self {
+        Self { at, ..Self::default() }
+    }
+
+    /// Adds what was read of one member. A member without a sample is still present.
+    pub fn push(&mut self, member: Arc<Member>, samples: impl IntoIterator<Item = Sample>) {
+        let before = self.samples.len();
+        self.samples.extend(samples);
+        let added = u32::try_from(self.samples.len() - before).unwrap_or(u32::MAX);
+        self.readings.push((member, added));
+    }
+
+    /// How many members were seen.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.readings.len()
+    }
+
+    /// Each member with its samples.
+    pub fn readings(&self) -> impl Iterator<Item = (&Arc<Member>, &[Sample])> {
+        let mut rest = self.samples.as_slice();
+        self.readings.iter().map(move |(member, count)| {
+            let (own, others) = rest.split_at_checked(*count as usize).unwrap_or((rest, &[]));
+            rest = others;
+            (member, own)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(pid: u32) -> Arc<Member> {
+        Arc::new(Member {
+            target: Arc::new(Target { kind: Kind::Process, name: "a".into() }),
+            info: TargetInfo::default(),
+            identity: Identity { pid, start_ticks: 1 },
+            started_at: 0.0,
+        })
+    }
+
+    fn sample(size: f64) -> Sample {
+        Sample { area: Area::new("anon", Unit::Bytes), size, limit: None }
+    }
+
+    #[test]
+    fn a_batch_gives_each_member_its_own_samples() {
+        let mut batch = Batch::new(1.0);
+        batch.push(member(1), [sample(1.0), sample(2.0)]);
+        batch.push(member(2), []);
+        batch.push(member(3), [sample(3.0)]);
+        let seen: Vec<(u32, Vec<f64>)> = batch
+            .readings()
+            .map(|(member, samples)| (member.identity.pid, samples.iter().map(|s| s.size).collect()))
+            .collect();
+        assert_eq!(seen, [(1, vec![1.0, 2.0]), (2, vec![]), (3, vec![3.0])]);
+    }
+
+    #[test]
+    fn the_nearer_limit_is_the_one_with_less_room() {
+        let cgroup = Limit { value: 100.0, used: 90.0, source: LimitSource::Cgroup };
+        let rlimit = Limit { value: 80.0, used: 20.0, source: LimitSource::Rlimit };
+        assert_eq!(rlimit.nearer(cgroup).source, LimitSource::Cgroup);
+        assert_eq!(
+            Limit { value: 1.0, used: 2.0, source: LimitSource::Host }.room().to_bits(),
+            0f64.to_bits()
+        );
+    }
+}

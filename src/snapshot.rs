@@ -1,0 +1,70 @@
+//! The immutable result of one tick. Everything that shows anything reads only this.
+
+use crate::{
+    detect::{
+        episode::{Episode, LeakState},
+        finding::Finding,
+    },
+    sample::{Area, Limit, Seconds, Target, TargetInfo},
+};
+use std::sync::Arc;
+
+/// The world as it was judged at one tick.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The number of the tick, from 1; 0 is the empty snapshot before the first.
+    pub tick: u64,
+    /// When the tick began, in wall-clock seconds since the Unix epoch.
+    pub taken_at: Seconds,
+    /// The targets, sorted by kind and name.
+    pub targets: Vec<TargetView>,
+    /// How many processes were seen.
+    pub member_count: usize,
+}
+
+/// A target as it is shown.
+#[derive(Debug)]
+pub struct TargetView {
+    /// Kind and name.
+    pub target: Arc<Target>,
+    /// What is known beside the name.
+    pub info: TargetInfo,
+    /// How many processes it has now.
+    pub members: u32,
+    /// How often all its processes were replaced since the exporter saw it first.
+    pub restarts: u64,
+    /// How many episodes were confirmed since then.
+    pub episodes: u64,
+    /// Its areas, sorted by name (and pid, where pids are shown). Empty when the target is gone.
+    pub areas: Vec<AreaView>,
+}
+
+/// An area as it is shown: of the whole target, or of one process where pids are asked for.
+#[derive(Debug)]
+pub struct AreaView {
+    /// Name and unit.
+    pub area: Area,
+    /// The process, where pids are asked for.
+    pub pid: Option<u32>,
+    /// Its size, summed over the processes.
+    pub size: f64,
+    /// The nearest limit.
+    pub limit: Option<Limit>,
+    /// When its oldest part was read, in wall-clock seconds.
+    pub sampled_at: Seconds,
+    /// The verdict, where the area is judged.
+    pub verdict: Option<Verdict>,
+}
+
+/// The worst verdict over the processes of a target.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The state of the worst episode.
+    pub state: LeakState,
+    /// The worst finding, with the growth of all leaking processes summed; none while evidence is thin.
+    pub finding: Option<Finding>,
+    /// The worst open episode.
+    pub episode: Option<Episode>,
+    /// How much all open episodes have leaked, in units.
+    pub leaked: f64,
+}
