@@ -3,12 +3,9 @@
 
 pub mod sample;
 pub mod config;
-pub mod detect {
-    //! Detect.
-    pub mod episode;
-    pub mod finding;
-    pub mod words;
-}
+pub mod collect;
+pub mod series;
+pub mod detect;
 pub mod snapshot;
 pub mod export {
     //! Export.

@@ -6,12 +6,13 @@ use std::fmt;
 
 /// From this confidence on a leak is suspected.
 pub const SUSPECT_AT: f64 = 0.7;
-/// From this confidence on, held for [`CONFIRM_VERDICTS`] verdicts in a row, a leak is confirmed.
+/// From this confidence on, held for [`PATIENCE_BUCKETS`], a leak is confirmed.
 pub const CONFIRM_AT: f64 = 0.9;
-/// How many verdicts in a row confirm: one is a coincidence.
-pub const CONFIRM_VERDICTS: u8 = 2;
-/// Below this confidence an episode ends. Far below the other two, so that a verdict at the edge does not flap.
+/// Below this confidence, held as long, an episode ends. Far below the other two, so that a verdict at the edge does
+/// not flap.
 pub const CLEAR_BELOW: f64 = 0.45;
+/// How many buckets of the deciding horizon a change of mind must last: one is a coincidence.
+pub const PATIENCE_BUCKETS: f64 = 2.0;
 
 /// What people are told of an area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +67,8 @@ pub struct Episode {
     pub id: EpisodeId,
     /// When the growth began.
     pub since: Seconds,
+    /// The floor that it began from, in the area's unit.
+    pub floor_before: f64,
     /// When it was first suspected.
     pub opened_at: Seconds,
     /// When it was confirmed, if it was.
@@ -76,7 +79,10 @@ pub struct Episode {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EpisodeTracker {
     open: Option<Episode>,
-    sure_in_a_row: u8,
+    sure_since: Option<Seconds>,
+    doubt_since: Option<Seconds>,
+    /// How long a change of mind must last, from the horizon that was surest.
+    patience_secs: f64,
 }
 
 /// A change of state, to be logged and counted.
@@ -116,28 +122,50 @@ impl EpisodeTracker {
         now: Seconds,
     ) -> Option<Transition> {
         let from = self.state();
-        let confidence = finding.map_or(0.0, |finding| finding.confidence);
-        self.sure_in_a_row = if confidence >= CONFIRM_AT { self.sure_in_a_row.saturating_add(1) } else { 0 };
-        if confidence < CLEAR_BELOW {
-            let episode = self.open.take()?;
-            return Some(Transition { from, to: LeakState::None, episode });
+        let Some(finding) = finding else { return self.end(from) };
+        self.note(finding, now);
+        let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= self.patience_secs);
+        if lasted(self.doubt_since) {
+            return self.end(from);
         }
-        if confidence >= SUSPECT_AT && self.open.is_none() {
-            let since = finding.map_or(now, |finding| finding.since);
+        let confirmed = lasted(self.sure_since);
+        if finding.confidence >= SUSPECT_AT && self.open.is_none() {
             self.open = Some(Episode {
                 id: EpisodeId::new(identity, area, now),
-                since,
+                since: finding.since,
+                floor_before: finding.floor - finding.leaked,
                 opened_at: now,
                 confirmed_at: None,
             });
         }
         let open = self.open.as_mut()?;
-        if open.confirmed_at.is_none() && self.sure_in_a_row >= CONFIRM_VERDICTS {
+        if open.confirmed_at.is_none() && confirmed {
             open.confirmed_at = Some(now);
+            // More is known of the onset than at the first suspicion.
+            if finding.since < open.since {
+                open.since = finding.since;
+                open.floor_before = finding.floor - finding.leaked;
+            }
         }
         let episode = *open;
         let to = self.state();
         (to != from).then_some(Transition { from, to, episode })
+    }
+
+    /// Remembers since when it has been sure, or in doubt.
+    fn note(&mut self, finding: &Finding, now: Seconds) {
+        let keep = |holds: bool, since: Option<Seconds>| holds.then(|| since.unwrap_or(now));
+        self.sure_since = keep(finding.confidence >= CONFIRM_AT, self.sure_since);
+        self.doubt_since = keep(finding.confidence < CLEAR_BELOW, self.doubt_since);
+        if self.doubt_since.is_none() {
+            self.patience_secs = PATIENCE_BUCKETS * finding.evidence.bucket_secs;
+        }
+    }
+
+    fn end(&mut self, from: LeakState) -> Option<Transition> {
+        self.sure_since = None;
+        let episode = self.open.take()?;
+        Some(Transition { from, to: LeakState::None, episode })
     }
 }
 
@@ -153,9 +181,10 @@ mod tests {
             pattern: Pattern::Linear,
             severity: Severity::Low,
             time_to_limit: None,
+            floor: 9.0,
             leaked: 1.0,
             since: 5.0,
-            evidence: Evidence::default(),
+            evidence: Evidence { bucket_secs: 1.0, ..Evidence::default() },
         }
     }
 
@@ -175,11 +204,15 @@ mod tests {
     }
 
     #[test]
-    fn two_sure_verdicts_confirm_and_doubt_does_not_flap() {
+    fn sureness_must_last_and_so_must_doubt() {
         use LeakState::{Confirmed, None, Suspected};
-        check(&[0.5, 0.95, 0.95, 0.6, 0.5, 0.4], &[None, Suspected, Confirmed, Confirmed, Confirmed, None]);
-        check(&[0.95, 0.8, 0.95, 0.2], &[Suspected, Suspected, Suspected, None]);
+        check(&[0.5, 0.95, 0.95, 0.95], &[None, Suspected, Suspected, Confirmed]);
+        check(&[0.95, 0.8, 0.95, 0.95, 0.9], &[Suspected, Suspected, Suspected, Suspected, Confirmed]);
         check(&[0.69, 0.5], &[None, None]);
+        let sure = [0.95, 0.95, 0.95];
+        let told = [Suspected, Suspected, Confirmed];
+        check(&[&sure[..], &[0.4, 0.6, 0.4, 0.4]].concat(), &[&told[..], &[Confirmed; 4]].concat());
+        check(&[&sure[..], &[0.4, 0.4, 0.4]].concat(), &[&told[..], &[Confirmed, Confirmed, None]].concat());
     }
 
     #[test]

@@ -108,6 +108,8 @@ pub struct Finding {
     pub severity: Severity,
     /// Seconds until the nearest limit, with their 80 % interval; none where nothing grows or nothing limits.
     pub time_to_limit: Option<Estimate>,
+    /// The floor now, in units.
+    pub floor: f64,
     /// How much the floor has risen since the onset, in units.
     pub leaked: f64,
     /// When the growth began, as far back as memory goes.
@@ -123,6 +125,8 @@ pub struct Evidence {
     pub rise: f64,
     /// The length of that window in seconds.
     pub window_secs: f64,
+    /// The width of its buckets: the time until the next independent look.
+    pub bucket_secs: f64,
     /// How many of its steps went up.
     pub steps_up: u16,
     /// How many steps it has.

@@ -90,6 +90,7 @@ mod tests {
         let evidence = Evidence {
             rise: 312e6,
             window_secs: 22_200.0,
+            bucket_secs: 600.0,
             steps_up: 34,
             steps: 36,
             horizons: 3,

@@ -1,0 +1,118 @@
+//! The limits of one process: the nearest of the control group's, its own resource limits and the host's.
+//!
+//! Control groups are shared by many processes, so each is read once and remembered until the next full interval.
+
+use super::{
+    count,
+    parse::{ResourceLimits, Status},
+};
+use crate::{
+    collect::{
+        cgroup::{CgroupLimits, Hierarchy, Place},
+        host::{self, HostMemory},
+    },
+    sample::{Limit, LimitSource, Seconds},
+};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Reads limits that processes share.
+pub(super) struct LimitReader {
+    hierarchy: Hierarchy,
+    procfs: PathBuf,
+    host: Option<HostMemory>,
+    host_threads: Option<Limit>,
+    groups: HashMap<Arc<Place>, CgroupLimits>,
+    refreshed_at: Seconds,
+}
+
+/// What limits one process.
+pub(super) struct ProcessLimits {
+    group: Arc<Place>,
+    resource: ResourceLimits,
+    data_bytes: f64,
+    address_space_bytes: f64,
+}
+
+impl LimitReader {
+    pub(super) fn new(hierarchy: Hierarchy, procfs: &Path) -> Self {
+        Self {
+            hierarchy,
+            procfs: procfs.to_owned(),
+            host: None,
+            host_threads: None,
+            groups: HashMap::new(),
+            refreshed_at: f64::NEG_INFINITY,
+        }
+    }
+
+    /// Begins a tick: the host's memory moves fast and is cheap, control groups are read anew once an interval.
+    pub(super) fn begin(&mut self, at: Seconds, interval_secs: f64) {
+        self.host = HostMemory::read(&self.procfs);
+        if at - self.refreshed_at < interval_secs {
+            return;
+        }
+        self.refreshed_at = at;
+        self.host_threads = host::thread_limit(&self.procfs);
+        // Only the map knows a group that no process is in any more.
+        self.groups.retain(|place, _| Arc::strong_count(place) > 1);
+        for (place, limits) in &mut self.groups {
+            *limits = self.hierarchy.limits(place);
+        }
+    }
+
+    /// The limits of a process at `place`.
+    pub(super) fn locate(&mut self, place: &Place, resource: &ResourceLimits) -> ProcessLimits {
+        let group = match self.groups.get_key_value(place) {
+            Some((known, _)) => Arc::clone(known),
+            None => {
+                let new = Arc::new(place.clone());
+                self.groups.insert(Arc::clone(&new), self.hierarchy.limits(place));
+                new
+            }
+        };
+        ProcessLimits { group, resource: *resource, data_bytes: 0.0, address_space_bytes: 0.0 }
+    }
+
+    /// The nearest limit on the process's memory.
+    pub(super) fn memory(&self, process: &ProcessLimits) -> Option<Limit> {
+        let own = [
+            rlimit(process.resource.data, process.data_bytes),
+            rlimit(process.resource.address_space, process.address_space_bytes),
+        ];
+        let group = self.groups.get(&process.group).and_then(|limits| limits.memory);
+        let host = self.host.as_ref().map(HostMemory::limit);
+        own.into_iter().chain([group, host]).flatten().reduce(Limit::nearer)
+    }
+
+    /// The limit on swap.
+    pub(super) fn swap(&self) -> Option<Limit> {
+        self.host.as_ref().and_then(HostMemory::swap_limit)
+    }
+
+    /// The nearest limit on threads.
+    pub(super) fn threads(&self, process: &ProcessLimits) -> Option<Limit> {
+        let group = self.groups.get(&process.group).and_then(|limits| limits.threads);
+        [group, self.host_threads].into_iter().flatten().reduce(Limit::nearer)
+    }
+}
+
+impl ProcessLimits {
+    /// Takes over what counts against the resource limits now.
+    pub(super) fn note(&mut self, status: &Status) {
+        self.data_bytes = count(status.data);
+        self.address_space_bytes = count(status.address_space);
+    }
+
+    /// The limit on descriptors, of which `open` are in use.
+    pub(super) fn open_files(&self, open: f64) -> Option<Limit> {
+        rlimit(self.resource.open_files, open)
+    }
+}
+
+fn rlimit(value: Option<u64>, used: f64) -> Option<Limit> {
+    value.map(|value| Limit { value: count(value), used, source: LimitSource::Rlimit })
+}

@@ -1,0 +1,13 @@
+//! Detect: a pure function of the series. No clock, no file, no global, no log: the same samples give the same finding,
+//! live, in a test and over old data.
+
+pub mod finding;
+pub mod words;
+pub mod robust;
+pub mod shape;
+pub mod horizon;
+pub mod pattern;
+pub mod limit;
+pub mod severity;
+pub mod judgement;
+pub mod episode;

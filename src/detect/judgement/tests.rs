@@ -1,0 +1,158 @@
+//! The detector on series written as mechanisms: what leaks is found, what only looks like it is not.
+
+use super::*;
+use crate::{
+    detect::{
+        episode::{EpisodeTracker, LeakState},
+        finding::Severity,
+    },
+    sample::{Identity, LimitSource},
+};
+
+const MEGABYTE: f64 = 1e6;
+const INTERVAL_SECS: f64 = 3.0;
+
+/// A fixed sequence that looks random, between −1 and 1.
+fn noise(index: u32) -> f64 {
+    (f64::from(index) * 78.233).sin() * 43_758.545_3 % 1.0
+}
+
+/// What people are told at the end of a series of `hours`, whether they were ever told of a confirmed leak, and the
+/// last verdict.
+fn judge(hours: f64, size: impl Fn(f64, u32) -> f64) -> (LeakState, bool, Option<Finding>) {
+    let mut ladder = Ladder::new(INTERVAL_SECS);
+    let mut judgement = Judgement::default();
+    let mut tracker = EpisodeTracker::default();
+    let mut scratch = Scratch::default();
+    let limit = Limit { value: 4e9, used: 1e9, source: LimitSource::Host };
+    let circumstances = Circumstances { unit: Unit::Bytes, started_at: 0.0, limit: Some(limit) };
+    let mut finding = None;
+    let mut ever = false;
+    let mut at = 0.0;
+    for index in 0u32.. {
+        if at > hours * 3600.0 {
+            break;
+        }
+        let closed = ladder.push(at, size(at, index).round());
+        if closed.any() {
+            finding = judgement.update(&ladder, closed, &circumstances, &mut scratch);
+            tracker.step(finding.as_ref(), Identity { pid: 1, start_ticks: 1 }, "anon", at);
+            ever |= tracker.state() == LeakState::Confirmed;
+        }
+        at += INTERVAL_SECS;
+    }
+    (tracker.state(), ever, finding)
+}
+
+/// Garbage of `height` collected every `period` seconds, a little irregular.
+fn saw(at: f64, period: f64, height: f64) -> f64 {
+    height * (at / period).fract() * (1.0 + 0.2 * noise((at / period) as u32))
+}
+
+fn check_leak(hours: f64, per_sec: f64, size: impl Fn(f64, u32) -> f64) {
+    let (state, _, finding) = judge(hours, size);
+    assert_eq!(state, LeakState::Confirmed, "{finding:?}");
+    let finding = finding.unwrap();
+    assert!((finding.growth.value / per_sec - 1.0).abs() < 0.1, "{finding:?}");
+    assert!(finding.growth.lower <= per_sec * 1.05 && per_sec * 0.95 <= finding.growth.upper, "{finding:?}");
+}
+
+fn check_healthy(hours: f64, size: impl Fn(f64, u32) -> f64) -> Finding {
+    let (_, ever, finding) = judge(hours, size);
+    assert!(!ever, "{finding:?}");
+    finding.unwrap()
+}
+
+#[test]
+fn a_steady_leak_is_found_with_its_rate_and_the_time_that_is_left() {
+    let per_sec = 100.0 * MEGABYTE / 3600.0;
+    let size = |at: f64, index| 500.0 * MEGABYTE + per_sec * at + 0.2 * MEGABYTE * noise(index);
+    check_leak(2.0, per_sec, size);
+    let (_, _, finding) = judge(2.0, size);
+    let finding = finding.unwrap();
+    assert_eq!(finding.pattern, Pattern::Linear);
+    assert!(finding.severity >= Severity::Medium);
+    let expected_secs = 3e9 / per_sec;
+    let time = finding.time_to_limit.unwrap();
+    assert!(time.lower < expected_secs && expected_secs < time.upper, "{time:?}");
+    assert!(finding.leaked > 150.0 * MEGABYTE && finding.since < 600.0, "{finding:?}");
+}
+
+#[test]
+fn a_leak_under_garbage_is_found_by_its_floor() {
+    let per_sec = 60.0 * MEGABYTE / 3600.0;
+    check_leak(4.0, per_sec, |at, _| 300.0 * MEGABYTE + per_sec * at + saw(at, 47.0, 120.0 * MEGABYTE));
+}
+
+#[test]
+fn a_leak_that_begins_later_is_dated() {
+    let per_sec = 200.0 * MEGABYTE / 3600.0;
+    let begins = 5400.0;
+    let (state, _, finding) = judge(3.0, |at, index| {
+        400.0 * MEGABYTE + per_sec * (at - begins).max(0.0) + 0.5 * MEGABYTE * noise(index)
+    });
+    assert_eq!(state, LeakState::Confirmed);
+    let since = finding.unwrap().since;
+    assert!((since - begins).abs() < 900.0, "{since}");
+}
+
+#[test]
+fn garbage_alone_is_no_leak() {
+    for period in [20.0, 90.0, 400.0, 1700.0] {
+        check_healthy(12.0, |at, _| 300.0 * MEGABYTE + saw(at, period, 200.0 * MEGABYTE));
+    }
+}
+
+#[test]
+fn a_warm_up_is_no_leak() {
+    for time_constant in [120.0, 600.0, 1800.0] {
+        let finding = check_healthy(12.0, |at, index| {
+            100.0 * MEGABYTE
+                + 400.0 * MEGABYTE * (1.0 - (-at / time_constant).exp())
+                + 0.3 * MEGABYTE * noise(index)
+        });
+        assert!(finding.time_to_limit.is_none(), "{finding:?}");
+    }
+}
+
+#[test]
+fn a_daily_cycle_is_no_leak_on_its_second_day() {
+    let day = 86_400.0;
+    let (state, _, finding) = judge(96.0, |at, index| {
+        600.0 * MEGABYTE - 150.0 * MEGABYTE * (at / day * std::f64::consts::TAU).cos()
+            + MEGABYTE * noise(index)
+    });
+    assert_eq!(state, LeakState::None, "{finding:?}");
+}
+
+#[test]
+fn a_step_is_no_leak() {
+    check_healthy(8.0, |at, index| {
+        300.0 * MEGABYTE + if at > 9000.0 { 200.0 * MEGABYTE } else { 0.0 } + 0.3 * MEGABYTE * noise(index)
+    });
+}
+
+#[test]
+fn a_constant_is_stable_and_a_random_walk_is_silent() {
+    let finding = check_healthy(2.0, |_, _| 64.0 * MEGABYTE);
+    assert_eq!((finding.pattern, finding.severity), (Pattern::Stable, Severity::None));
+    assert_eq!(finding.growth.value.to_bits(), 0f64.to_bits());
+}
+
+#[test]
+fn thin_evidence_is_no_finding() {
+    assert_eq!(judge(0.02, |_, _| MEGABYTE).2, None);
+}
+
+#[test]
+fn an_area_near_its_limit_without_growth_is_sustained() {
+    let finding = check_healthy(2.0, |_, index| 3.6e9 + 1e4 * noise(index));
+    assert_eq!(finding.pattern, Pattern::SustainedHigh);
+}
+
+#[test]
+fn a_falling_area_shrinks() {
+    let finding = check_healthy(2.0, |at, index| 900.0 * MEGABYTE - 5e4 * at + 1e5 * noise(index));
+    assert_eq!(finding.pattern, Pattern::Shrinking);
+    assert!(finding.growth.upper < 0.0 && finding.time_to_limit.is_none());
+}

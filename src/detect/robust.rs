@@ -1,0 +1,226 @@
+//! Estimates that one odd bucket cannot move: slope, scale and drift of a short series of floors.
+
+/// Consistency factor that makes the median absolute deviation estimate a normal deviation.
+const MAD_TO_DEVIATION: f64 = 1.4826;
+/// The uniform rounding error of a quantised value has this share of the quantum as its deviation (1/√12).
+const QUANTUM_TO_DEVIATION: f64 = 0.289;
+/// Autocorrelation is believed up to here; beyond it the level test is left to the drift test anyway.
+const MAX_AUTOCORRELATION: f64 = 0.95;
+
+/// The median of the values, which are reordered; 0 for none.
+pub fn median(values: &mut [f64]) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = values.len() / 2;
+    let is_odd = values.len() % 2 == 1;
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let upper = *upper;
+    if is_odd {
+        return upper;
+    }
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    f64::midpoint(lower, upper)
+}
+
+/// The slope of Theil and Sen: the median of the slopes between all pairs of points.
+pub fn theil_sen(times: &[f64], sizes: &[f64], scratch: &mut Vec<f64>) -> f64 {
+    scratch.clear();
+    for (index, (time, size)) in times.iter().zip(sizes).enumerate() {
+        let later = times.iter().zip(sizes).skip(index + 1);
+        scratch.extend(later.map(|(later, then)| (then - size) / (later - time)));
+    }
+    median(scratch)
+}
+
+/// The least-squares slope; 0 for less than two points.
+pub fn least_squares(times: &[f64], sizes: &[f64]) -> f64 {
+    let count = count(times.len());
+    let mean_time = times.iter().sum::<f64>() / count;
+    let mean_size = sizes.iter().sum::<f64>() / count;
+    let (covariance, variance) =
+        times.iter().zip(sizes).fold((0.0, 0.0), |(covariance, variance), (time, size)| {
+            let from_mean = time - mean_time;
+            (covariance + from_mean * (size - mean_size), variance + from_mean * from_mean)
+        });
+    if variance > 0.0 { covariance / variance } else { 0.0 }
+}
+
+/// A drift with its strength: how many of its own standard errors it is away from none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Drift {
+    /// The slope in units a second.
+    pub slope: f64,
+    /// Its standard error.
+    pub error: f64,
+    /// Its strength in standard errors, signed.
+    pub strength: f64,
+}
+
+/// The drift of floors over time.
+///
+/// Memory is close to a random walk, under which tests for a trend with independent noise (Mann-Kendall among them) cry
+/// wolf. So two statistics are mixed after Harvey, Leybourne and Taylor (Journal of Econometrics 141, 2007): one that
+/// is right for a trend with stationary noise, one that is right for a random walk with drift; the ratio of the
+/// long-run variance of the increments to their variance says which of the two worlds this is.
+pub fn drift(times: &[f64], floors: &[f64], quantum: f64, scratch: &mut Vec<f64>) -> Drift {
+    let slope = theil_sen(times, floors, scratch);
+    let span = span(times);
+    let points = count(times.len());
+    if span <= 0.0 || times.len() < 4 {
+        return Drift::default();
+    }
+    let rounding = quantum * QUANTUM_TO_DEVIATION;
+    let level_error = level_error(times, floors, slope, rounding, scratch) * (12.0 / points).sqrt() / span;
+    let walk = increments(floors, rounding);
+    let walk_error = (walk.long_run_variance * (points - 1.0)).sqrt() / span;
+    let walk_slope = walk.mean * (points - 1.0) / span;
+    let share =
+        ((walk.long_run_variance / walk.variance.max(f64::MIN_POSITIVE) - 0.25) / 0.75).clamp(0.0, 1.0);
+    let error = (1.0 - share) * level_error + share * walk_error;
+    let strength = (1.0 - share) * ratio(slope, level_error) + share * ratio(walk_slope, walk_error);
+    Drift { slope, error, strength }
+}
+
+/// The deviation of the residuals around the line, widened for their autocorrelation.
+fn level_error(times: &[f64], floors: &[f64], slope: f64, rounding: f64, scratch: &mut Vec<f64>) -> f64 {
+    let Some(origin) = times.first() else { return 0.0 };
+    scratch.clear();
+    scratch.extend(times.iter().zip(floors).map(|(time, floor)| floor - slope * (time - origin)));
+    let middle = median(scratch);
+    // The median reordered the residuals, and the autocorrelation needs their order in time.
+    let residual = |(time, floor): (&f64, &f64)| floor - slope * (time - origin) - middle;
+    let residuals = || times.iter().zip(floors).map(residual);
+    let squares: f64 = residuals().map(|residual| residual * residual).sum();
+    let products: f64 = residuals().zip(residuals().skip(1)).map(|(one, next)| one * next).sum();
+    let points = count(times.len());
+    let autocorrelation = if squares > 0.0 { products / squares + 1.0 / points } else { 0.0 };
+    let autocorrelation = autocorrelation.clamp(0.0, MAX_AUTOCORRELATION);
+    scratch.iter_mut().for_each(|residual| *residual = (*residual - middle).abs());
+    let robust = MAD_TO_DEVIATION * median(scratch);
+    let deviation = robust.max(0.5 * (squares / points).sqrt()).max(rounding);
+    deviation * ((1.0 + autocorrelation) / (1.0 - autocorrelation)).sqrt()
+}
+
+struct Increments {
+    mean: f64,
+    variance: f64,
+    long_run_variance: f64,
+}
+
+/// Mean, variance and long-run variance (Newey and West, Bartlett weights, √n lags) of the steps between floors.
+///
+/// The mean comes from the averages of the first and the last quarter, so that one odd end does not decide it.
+fn increments(floors: &[f64], rounding: f64) -> Increments {
+    let points = floors.len();
+    let quarter = (points / 4).max(2).min(points);
+    let (head, tail) = ends(floors, quarter);
+    let mean = (tail - head) / count(points - quarter);
+    let steps = || floors.iter().zip(floors.iter().skip(1)).map(|(one, next)| next - one - mean);
+    let number = count(points - 1);
+    let variance = steps().map(|step| step * step).sum::<f64>() / number;
+    let lags = lag_count(points);
+    let long_run = (1..=lags).fold(variance, |sum, lag| {
+        let covariance = steps().zip(steps().skip(lag)).map(|(one, later)| one * later).sum::<f64>() / number;
+        sum + 2.0 * (1.0 - count(lag) / count(lags + 1)) * covariance
+    });
+    let least = (0.05 * variance).max(0.05 * rounding * rounding);
+    Increments { mean, variance, long_run_variance: long_run.max(least) }
+}
+
+/// The averages of the first and the last `width` values.
+pub fn ends(values: &[f64], width: usize) -> (f64, f64) {
+    let mean = |part: &mut dyn Iterator<Item = &f64>| part.take(width).sum::<f64>() / count(width.max(1));
+    (mean(&mut values.iter()), mean(&mut values.iter().rev()))
+}
+
+/// The time between the first and the last point.
+pub fn span(times: &[f64]) -> f64 {
+    match times {
+        [first, .., last] => last - first,
+        _ => 0.0,
+    }
+}
+
+/// A quotient that is 0 where there is nothing and large, but finite, where there is no noise.
+fn ratio(value: f64, error: f64) -> f64 {
+    const STRONGEST: f64 = 1e6;
+    if value == 0.0 {
+        return 0.0;
+    }
+    (value / error.max(f64::MIN_POSITIVE)).clamp(-STRONGEST, STRONGEST)
+}
+
+fn lag_count(points: usize) -> usize {
+    (1..).take_while(|lag| lag * lag <= points).last().unwrap_or(1)
+}
+
+/// A small number of points as a float.
+#[expect(clippy::cast_precision_loss, reason = "windows have tens of points")]
+pub fn count(points: usize) -> f64 {
+    points as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fixed sequence that looks random, between −1 and 1.
+    fn noise(index: u32) -> f64 {
+        (f64::from(index) * 12.9898).sin() * 43_758.545_3 % 1.0
+    }
+
+    fn times() -> Vec<f64> {
+        (0..28).map(f64::from).collect()
+    }
+
+    fn strength(floors: &[f64]) -> f64 {
+        drift(&times(), floors, 0.0, &mut Vec::new()).strength
+    }
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]).to_bits(), 2f64.to_bits());
+        assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]).to_bits(), 2.5f64.to_bits());
+        assert_eq!(median(&mut []).to_bits(), 0f64.to_bits());
+    }
+
+    #[test]
+    fn one_odd_bucket_does_not_move_the_slope() {
+        let mut floors: Vec<f64> = times().iter().map(|time| 2.0 * time).collect();
+        floors[9] = 5000.0;
+        assert!((theil_sen(&times(), &floors, &mut Vec::new()) - 2.0).abs() < 1e-9);
+        assert!((least_squares(&times(), &times()) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_trend_is_strong_and_noise_is_not() {
+        let trend: Vec<f64> = (0..28).map(|index| f64::from(index) + noise(index)).collect();
+        assert!(strength(&trend) > 8.0, "{}", strength(&trend));
+        let flat: Vec<f64> = (0..28).map(noise).collect();
+        assert!(strength(&flat).abs() < 2.5, "{}", strength(&flat));
+    }
+
+    #[test]
+    fn a_random_walk_is_not_taken_for_a_trend() {
+        let walks = (0..200u32).map(|seed| {
+            let mut size = 0.0;
+            let walk: Vec<f64> = (0..28)
+                .map(|index| {
+                    size += noise(seed * 1000 + index);
+                    size
+                })
+                .collect();
+            strength(&walk)
+        });
+        let strong = walks.filter(|strength| strength.abs() > 3.5).count();
+        assert!(strong <= 20, "{strong} of 200 walks look like trends");
+    }
+
+    #[test]
+    fn a_constant_has_no_drift() {
+        let constant = drift(&times(), &[7.0; 28], 0.0, &mut Vec::new());
+        assert_eq!(constant.slope.to_bits(), 0f64.to_bits());
+        assert_eq!(constant.strength.to_bits(), 0f64.to_bits());
+    }
+}

@@ -1,0 +1,3 @@
+//! Series: what is remembered of an area, in bounded memory.
+
+pub mod ladder;
