@@ -1,4 +1,4 @@
-//! memleak_exporter says which part of which program leaks memory, how sure that is, how fast it grows and when it
+//! `memleak_exporter` says which part of which program leaks memory, how sure that is, how fast it grows and when it
 //! will run out.
 
 pub mod sample;
@@ -9,5 +9,8 @@ pub mod detect;
 pub mod snapshot;
 pub mod export {
     //! Export.
+    pub mod exposition;
     pub mod metric;
+    pub mod own;
+    pub mod prometheus;
 }

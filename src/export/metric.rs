@@ -164,9 +164,9 @@ pub mod own {
         "Areas that are remembered and judged, over all processes.");
     /// The spread of growth.
     pub const GROWTH: Metric = metric!("memleak_exporter_growth_bytes_per_second", "memleak.exporter.growth", "By/s", Histogram, Source::Own, [],
-        "Spread of growth rates over all judged byte areas, one observation for each new verdict.");
+        "Spread of growth rates over all judged byte areas, one observation for each new verdict; shrinking counts as 0.");
     /// The spread of confidence.
-    pub const CONFIDENCE: Metric = metric!("memleak_exporter_confidence_ratio", "memleak.exporter.confidence", "1", Histogram, Source::Own, [],
+    pub const CONFIDENCE: Metric = metric!("memleak_exporter_confidence_ratio", "memleak.exporter.confidence_ratio", "1", Histogram, Source::Own, [],
         "Spread of confidence over all judged areas, one observation for each new verdict.");
     /// How late confirmations are.
     pub const DETECTION_DELAY: Metric = metric!("memleak_exporter_detection_delay_seconds", "memleak.exporter.detection_delay", "s", Histogram, Source::Own, [],
@@ -229,3 +229,6 @@ fn leaked(area: &AreaView) -> Option<f64> {
 fn count(value: u64) -> f64 {
     value as f64
 }
+
+#[cfg(test)]
+mod tests;

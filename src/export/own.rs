@@ -1,0 +1,331 @@
+//! The exporter's own metrics: how its collectors, its judging, its configuration and its outputs fare.
+//!
+//! They live in one registry of the `prometheus` crate. Names, help and labels come from the metric table; label
+//! values that are known in advance are counted from 0, so that the first failure is a rise and not a birth. No clock
+//! is read here: times and durations are handed in.
+
+use super::{
+    metric::{Metric, own},
+    prometheus::selection::COLLECTORS,
+};
+use crate::{
+    detect::{
+        episode::{CLEAR_BELOW, CONFIRM_AT, SUSPECT_AT},
+        finding::Finding,
+    },
+    sample::{Errors, Seconds, Unit},
+};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, core::Collector, proto::MetricFamily,
+};
+
+/// Durations of one step of a tick: from half a millisecond, a few hundred processes, to ten seconds, by when every
+/// usual sampling interval is overrun.
+const STEP_SECS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Growth by decades: at 100 B/s a gigabyte takes four months, at 100 MB/s ten seconds. The first holds everything
+/// that does not grow.
+const GROWTH_BYTES_PER_SEC: [f64; 8] = [0.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
+/// Confidence, with a bound at each threshold of an episode, finer where the calibration is promised.
+const CONFIDENCE: [f64; 9] = [0.1, 0.25, CLEAR_BELOW, 0.6, SUSPECT_AT, 0.8, CONFIRM_AT, 0.95, 1.0];
+/// From onset to confirmation: one minute, for a fast leak, to a week, for one that a day's rhythm hides.
+const DELAY_SECS: [f64; 11] =
+    [60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0, 172_800.0, 604_800.0];
+
+/// The `reason` of a read that the kernel refused.
+const REASON_PERMISSION: &str = "permission";
+/// The `reason` of a read that failed otherwise.
+const REASON_READ: &str = "read";
+/// The `result` of a batch that the OTLP endpoint took.
+const RESULT_SENT: &str = "sent";
+/// The `result` of a batch that will be tried again.
+const RESULT_FAILED: &str = "failed";
+/// The `result` of a batch that was given up.
+const RESULT_DROPPED: &str = "dropped";
+
+/// What the exporter was built from.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildInfo {
+    /// Its version.
+    pub version: &'static str,
+    /// The commit, or `unknown`.
+    pub revision: &'static str,
+    /// The compiler's version, or `unknown`.
+    pub rustversion: &'static str,
+}
+
+/// The configuration that the exporter starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// When it was loaded.
+    pub loaded_at: Seconds,
+    /// Its sampling interval.
+    pub interval_secs: f64,
+}
+
+/// A configured limit, as the `limit` label names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DroppedBy {
+    /// `limits.processes`.
+    Processes,
+    /// `limits.targets`.
+    Targets,
+    /// `limits.areas_per_target`.
+    AreasPerTarget,
+    /// `limits.series`.
+    Series,
+}
+
+impl DroppedBy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Processes, Self::Targets, Self::AreasPerTarget, Self::Series];
+
+    /// The value of the `limit` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Targets => "targets",
+            Self::AreasPerTarget => "areas_per_target",
+            Self::Series => "series",
+        }
+    }
+}
+
+/// The handles that whoever sends OTLP counts with.
+#[derive(Clone, Debug)]
+pub struct OtlpStats {
+    /// Batches that the endpoint took.
+    pub sent: IntCounter,
+    /// Attempts that failed and will be repeated.
+    pub failed: IntCounter,
+    /// Batches given up.
+    pub dropped: IntCounter,
+    /// Batches that wait.
+    pub queued: IntGauge,
+}
+
+/// The exporter's own metrics. Each method says what happened.
+#[derive(Debug)]
+pub struct Own {
+    registry: Registry,
+    ticks: IntCounter,
+    last_tick: GaugeVec,
+    interval: Gauge,
+    collector_success: GaugeVec,
+    collector_duration: HistogramVec,
+    collector_errors: IntCounterVec,
+    dropped: IntCounterVec,
+    judging: Judging,
+    reload_successful: IntGauge,
+    reloaded_at: Gauge,
+    otlp: OtlpStats,
+    http_requests: IntCounterVec,
+}
+
+/// What judging tells.
+#[derive(Debug)]
+struct Judging {
+    duration: Histogram,
+    areas: IntGauge,
+    growth: Histogram,
+    confidence: Histogram,
+    delay: Histogram,
+}
+
+impl Own {
+    /// Registers all metrics of the table.
+    ///
+    /// # Errors
+    /// Only where the table is wrong: an invalid name or one that stands twice.
+    pub fn new(build: &BuildInfo, start: &Start) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        register_process_metrics(&registry)?;
+        let build_info = gauges(&registry, &own::BUILD_INFO)?;
+        build_info.with_label_values(&[build.version, build.revision, build.rustversion]).set(1.0);
+        let this = Self {
+            ticks: counter(&registry, &own::TICKS)?,
+            last_tick: gauges(&registry, &own::LAST_TICK)?,
+            interval: gauge(&registry, &own::INTERVAL)?,
+            collector_success: gauges(&registry, &own::COLLECTOR_SUCCESS)?,
+            collector_duration: histograms(&registry, &own::COLLECTOR_DURATION, &STEP_SECS)?,
+            collector_errors: counters(&registry, &own::COLLECTOR_ERRORS)?,
+            dropped: counters(&registry, &own::DROPPED)?,
+            judging: Judging::new(&registry)?,
+            reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
+            reloaded_at: gauge(&registry, &own::RELOAD_TIMESTAMP)?,
+            otlp: OtlpStats::new(&registry)?,
+            http_requests: counters(&registry, &own::HTTP_REQUESTS)?,
+            registry,
+        };
+        this.begin_at_zero();
+        this.reloaded(start.loaded_at, start.interval_secs);
+        Ok(this)
+    }
+
+    fn begin_at_zero(&self) {
+        for collector in COLLECTORS {
+            self.collector_duration.with_label_values(&[collector]);
+            self.reads_failed(collector, Errors::default());
+        }
+        for limit in DroppedBy::ALL {
+            self.dropped(limit, 0);
+        }
+    }
+
+    /// A tick began at `at`.
+    pub fn ticked(&self, at: Seconds) {
+        self.ticks.inc();
+        self.last_tick.with_label_values::<&str>(&[]).set(at);
+    }
+
+    /// A collector delivered after so many seconds.
+    pub fn collector_finished(&self, collector: &str, secs: f64) {
+        self.collector_success.with_label_values(&[collector]).set(1.0);
+        self.collector_duration.with_label_values(&[collector]).observe(secs);
+    }
+
+    /// A collector failed or was late.
+    pub fn collector_failed(&self, collector: &str) {
+        self.collector_success.with_label_values(&[collector]).set(0.0);
+    }
+
+    /// A collector could not read some of what it wanted.
+    pub fn reads_failed(&self, collector: &str, errors: Errors) {
+        let Errors { permission, read } = errors;
+        self.collector_errors.with_label_values(&[collector, REASON_PERMISSION]).inc_by(permission);
+        self.collector_errors.with_label_values(&[collector, REASON_READ]).inc_by(read);
+    }
+
+    /// A limit left out so many things at this tick.
+    pub fn dropped(&self, limit: DroppedBy, count: u64) {
+        self.dropped.with_label_values(&[limit.as_str()]).inc_by(count);
+    }
+
+    /// A tick remembered and judged so many areas in so many seconds.
+    pub fn judged(&self, areas: usize, secs: f64) {
+        self.judging.areas.set(i64::try_from(areas).unwrap_or(i64::MAX));
+        self.judging.duration.observe(secs);
+    }
+
+    /// A new verdict on an area of this unit. Shrinking counts as no growth: a histogram with negative observations
+    /// has no sum that only rises.
+    pub fn verdict(&self, finding: &Finding, unit: Unit) {
+        self.judging.confidence.observe(finding.confidence);
+        if unit == Unit::Bytes {
+            self.judging.growth.observe(finding.growth.value.max(0.0));
+        }
+    }
+
+    /// A leak was confirmed so many seconds after its onset.
+    pub fn confirmed(&self, delay_secs: f64) {
+        self.judging.delay.observe(delay_secs);
+    }
+
+    /// A configuration with this sampling interval came into force.
+    pub fn reloaded(&self, at: Seconds, interval_secs: f64) {
+        self.reload_successful.set(1);
+        self.reloaded_at.set(at);
+        self.interval.set(interval_secs);
+    }
+
+    /// A new configuration was refused; the one before stays in force.
+    pub fn reload_failed(&self) {
+        self.reload_successful.set(0);
+    }
+
+    /// The handles that whoever sends OTLP counts with.
+    #[must_use]
+    pub fn otlp(&self) -> OtlpStats {
+        self.otlp.clone()
+    }
+
+    /// An HTTP request was answered with this status by the named handler.
+    pub fn request_answered(&self, handler: &str, status: u16) {
+        self.http_requests.with_label_values(&[handler, itoa::Buffer::new().format(status)]).inc();
+    }
+
+    /// All families sorted by name, those without a series left out; reads the process's own files in `/proc`.
+    #[must_use]
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+impl Judging {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            duration: histogram(registry, &own::DETECT_DURATION, &STEP_SECS)?,
+            areas: int_gauge(registry, &own::AREAS_JUDGED)?,
+            growth: histogram(registry, &own::GROWTH, &GROWTH_BYTES_PER_SEC)?,
+            confidence: histogram(registry, &own::CONFIDENCE, &CONFIDENCE)?,
+            delay: histogram(registry, &own::DETECTION_DELAY, &DELAY_SECS)?,
+        })
+    }
+}
+
+impl OtlpStats {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let exports = counters(registry, &own::OTLP_EXPORTS)?;
+        Ok(Self {
+            sent: exports.with_label_values(&[RESULT_SENT]),
+            failed: exports.with_label_values(&[RESULT_FAILED]),
+            dropped: exports.with_label_values(&[RESULT_DROPPED]),
+            queued: int_gauge(registry, &own::OTLP_QUEUE)?,
+        })
+    }
+}
+
+/// The `process_*` metrics of the exporter itself, which the crate knows on Linux alone.
+#[cfg(target_os = "linux")]
+fn register_process_metrics(registry: &Registry) -> prometheus::Result<()> {
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn register_process_metrics(_: &Registry) -> prometheus::Result<()> {
+    Ok(())
+}
+
+fn counter(registry: &Registry, metric: &Metric) -> prometheus::Result<IntCounter> {
+    registered(registry, IntCounter::with_opts(opts(metric))?)
+}
+
+fn counters(registry: &Registry, metric: &Metric) -> prometheus::Result<IntCounterVec> {
+    registered(registry, IntCounterVec::new(opts(metric), metric.labels)?)
+}
+
+fn gauge(registry: &Registry, metric: &Metric) -> prometheus::Result<Gauge> {
+    registered(registry, Gauge::with_opts(opts(metric))?)
+}
+
+fn int_gauge(registry: &Registry, metric: &Metric) -> prometheus::Result<IntGauge> {
+    registered(registry, IntGauge::with_opts(opts(metric))?)
+}
+
+/// Gauges by label; without labels, one gauge that is absent until it is first set.
+fn gauges(registry: &Registry, metric: &Metric) -> prometheus::Result<GaugeVec> {
+    registered(registry, GaugeVec::new(opts(metric), metric.labels)?)
+}
+
+fn histogram(registry: &Registry, metric: &Metric, bounds: &[f64]) -> prometheus::Result<Histogram> {
+    registered(registry, Histogram::with_opts(HistogramOpts::from(opts(metric)).buckets(bounds.to_vec()))?)
+}
+
+fn histograms(registry: &Registry, metric: &Metric, bounds: &[f64]) -> prometheus::Result<HistogramVec> {
+    let opts = HistogramOpts::from(opts(metric)).buckets(bounds.to_vec());
+    registered(registry, HistogramVec::new(opts, metric.labels)?)
+}
+
+fn opts(metric: &Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+#[cfg(test)]
+mod tests;

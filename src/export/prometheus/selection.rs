@@ -1,0 +1,102 @@
+//! Which collectors' targets a scrape wants: `?collect[]=` and `?exclude[]=`.
+
+use crate::sample::Kind;
+use thiserror::Error;
+
+/// The collectors whose targets can be selected, by the name of their `collector` label.
+pub const COLLECTORS: [&str; 1] = ["process"];
+
+/// The collector that sees targets of this kind.
+#[must_use]
+pub const fn collector_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Process => "process",
+    }
+}
+
+/// Which targets a page shows. The exporter's own metrics are always on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// Those of every collector.
+    #[default]
+    All,
+    /// Those of the named collectors.
+    Only(Vec<&'static str>),
+}
+
+/// A selection that cannot be served; the client is answered with 400 and these words.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SelectionError {
+    /// Both parameters were given.
+    #[error("collect[] and exclude[] cannot be used together; use one of them")]
+    Both,
+    /// No collector has this name.
+    #[error("unknown collector {name:?}; known: {known}", known = COLLECTORS.join(", "))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+    },
+}
+
+impl Selection {
+    /// The selection that the values of `collect[]` and `exclude[]` ask for.
+    ///
+    /// # Errors
+    /// Both are given, or a name is unknown.
+    pub fn new<S: AsRef<str>>(collect: &[S], exclude: &[S]) -> Result<Self, SelectionError> {
+        match (collect, exclude) {
+            ([], []) => Ok(Self::All),
+            (names, []) => {
+                names.iter().map(|name| known(name.as_ref())).collect::<Result<_, _>>().map(Self::Only)
+            }
+            ([], names) => {
+                let out = names.iter().map(|name| known(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
+                Ok(Self::Only(COLLECTORS.into_iter().filter(|name| !out.contains(name)).collect()))
+            }
+            _ => Err(SelectionError::Both),
+        }
+    }
+
+    /// Whether targets of this kind are shown.
+    #[must_use]
+    pub fn includes(&self, kind: Kind) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(&collector_of(kind)),
+        }
+    }
+}
+
+fn known(name: &str) -> Result<&'static str, SelectionError> {
+    let found = COLLECTORS.into_iter().find(|known| *known == name);
+    found.ok_or_else(|| SelectionError::Unknown { name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(collect: &[&str], exclude: &[&str], expected: Result<bool, &str>) {
+        let shown = Selection::new(collect, exclude).map(|selection| selection.includes(Kind::Process));
+        assert_eq!(shown.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn collect_and_exclude_select_by_name() {
+        check(&[], &[], Ok(true));
+        check(&["process"], &[], Ok(true));
+        check(&[], &["process"], Ok(false));
+        check(
+            &["process"],
+            &["process"],
+            Err("collect[] and exclude[] cannot be used together; use one of them"),
+        );
+        check(&["disk"], &[], Err("unknown collector \"disk\"; known: process"));
+        check(&[], &["disk"], Err("unknown collector \"disk\"; known: process"));
+    }
+
+    #[test]
+    fn every_kind_has_a_selectable_collector() {
+        assert!(COLLECTORS.contains(&collector_of(Kind::Process)));
+    }
+}
