@@ -1,5 +1,27 @@
-//! `memleak_exporter` says which part of which program leaks memory, how sure that is, how fast it grows and when it
-//! will run out.
+//! memleak_exporter says **which part of which program leaks memory, how sure that is, how fast it grows and when it
+//! will run out**, as Prometheus metrics and OTLP.
+//!
+//! This page is the map. The code is five rooms with one direction, and the modules stand below in the order of the
+//! flow:
+//!
+//! ```text
+//! collect ──▶ series ──▶ detect ──▶ snapshot ──▶ export (/metrics, OTLP) ──▶ http (listener, page)
+//! ```
+//!
+//! - [`sample`]: the nouns that travel: target, area, sample, limit.
+//! - [`config`]: what was meant by the configuration; what was written is read there too, all its errors at once.
+//! - [`collect`] reads the world and returns samples. It computes no rate and remembers no previous value.
+//! - [`series`] remembers an area's past in bounded memory.
+//! - [`detect`] is a pure function of the series: no clock, no file, no global, no log.
+//! - [`snapshot`] is the immutable result of one tick, swapped in whole. Everything that shows anything reads only it.
+//! - [`export`] holds the one table of metrics and renders it; it never samples.
+//! - [`http`] answers from memory; a scrape never waits for a collector.
+//! - [`run`] builds the parts and ties them together; it alone reads the clock.
+//! - [`cli`] turns a command line into an exit code.
+//!
+//! Invariants are often absences: nothing points back against this order (a test reads the imports), `detect` never
+//! reads a clock, no file but [`export::metric`] spells a metric's name, nothing starts a process or sends a signal, and
+//! too little evidence is an absent finding, never a zero.
 
 pub mod sample;
 pub mod config;
@@ -7,10 +29,7 @@ pub mod collect;
 pub mod series;
 pub mod detect;
 pub mod snapshot;
-pub mod export {
-    //! Export.
-    pub mod exposition;
-    pub mod metric;
-    pub mod own;
-    pub mod prometheus;
-}
+pub mod export;
+pub mod http;
+pub mod run;
+pub mod cli;

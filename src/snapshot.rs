@@ -29,6 +29,8 @@ pub struct TargetView {
     pub target: Arc<Target>,
     /// What is known beside the name.
     pub info: TargetInfo,
+    /// Whether the configuration expects it.
+    pub is_expected: bool,
     /// How many processes it has now.
     pub members: u32,
     /// How often all its processes were replaced since the exporter saw it first.

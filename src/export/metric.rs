@@ -4,7 +4,7 @@
 //! name follows from the OTLP name and the unit by the standard mapping; a test holds the two together.
 
 use crate::{
-    detect::finding::Estimate,
+    detect::finding::{Estimate, Pattern},
     sample::Unit,
     snapshot::{AreaView, TargetView, Verdict},
 };
@@ -193,6 +193,19 @@ pub mod own {
         &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP, &OTLP_EXPORTS,
         &OTLP_QUEUE, &HTTP_REQUESTS,
     ];
+}
+
+/// How many series a target makes.
+#[must_use]
+pub fn series_count(target: &TargetView) -> usize {
+    let of_source = |metric: &Metric| match metric.source {
+        Source::Area(value) => target.areas.iter().filter(|area| value(area).is_some()).count(),
+        Source::Pattern => target.areas.iter().filter_map(finding).count() * Pattern::ALL.len(),
+        Source::Target(value) => usize::from(value(target).is_some()),
+        Source::TargetInfo => usize::from(target.members > 0),
+        Source::Own => 0,
+    };
+    TARGET_METRICS.iter().map(of_source).sum()
 }
 
 /// The value, if the area has this unit.

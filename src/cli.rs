@@ -1,0 +1,58 @@
+//! The command line, from arguments to an exit code. Each subcommand is one file.
+//!
+//! Exit codes: 0 all is well, 1 it could not start or failed while running, 2 the command line is wrong, 78 (`EX_CONFIG`)
+//! the configuration is wrong.
+
+pub mod serve;
+
+use clap::Parser;
+use std::{ffi::OsString, io::Write as _, process::ExitCode};
+
+/// The configuration is wrong; nothing was started.
+const EXIT_CONFIG: u8 = 78;
+
+/// Says which part of which program leaks memory, how sure that is, how fast it grows and when it will run out.
+///
+/// Without any flag it watches every process of this machine, every 3 seconds, and serves the verdicts on port 10099.
+#[derive(Debug, Parser)]
+#[command(name = "memleak_exporter", version, max_term_width = 110)]
+struct Arguments {
+    #[command(flatten)]
+    serve: serve::Arguments,
+}
+
+/// Why a command ended badly.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The configuration is wrong: all its mistakes.
+    Config(String),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+/// Runs the command that the arguments ask for.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _nowhere_to_say_it = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match arguments.serve.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Config(mistakes)) => {
+            complain(&mistakes);
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Err(Failure::Other(error)) => {
+            complain(&format!("memleak_exporter: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(text: &str) {
+    let _nowhere_to_say_it = writeln!(std::io::stderr(), "{}", text.trim_end());
+}

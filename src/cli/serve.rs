@@ -1,0 +1,118 @@
+//! The exporter itself: what it does when no subcommand is given.
+
+use super::Failure;
+use crate::{
+    collect::{self, paths::Paths},
+    config::{Config, ConfigErrors},
+    http::ListenOptions,
+    run::{self, Options, logging, reload},
+};
+use clap::Args;
+use std::{io::Write as _, path::PathBuf};
+
+/// Flags of the exporter. Their names are those that Prometheus' own exporters use.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent flag of the command line")]
+pub(super) struct Arguments {
+    /// Configuration file (YAML). Without one everything has its default.
+    #[arg(long = "config.file", value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// Check the configuration, say all that is wrong with it, and end: 0 if it is good, 78 if not.
+    #[arg(long = "config.check")]
+    config_check: bool,
+    /// Address to listen on; may be repeated.
+    #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = ":10099")]
+    listen_address: Vec<String>,
+    /// Use the sockets that systemd hands over instead.
+    #[arg(long = "web.systemd-socket")]
+    systemd_socket: bool,
+    /// Path of the metrics.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    telemetry_path: String,
+    /// Most requests at once; over it the answer is 503. 0 is no limit.
+    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
+    max_requests: usize,
+    /// Address under which people reach the exporter, for example behind a reverse proxy.
+    #[arg(long = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+    /// What all paths begin with; the path of the external URL by default.
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    route_prefix: Option<String>,
+    /// Allow a reload by POST to /-/reload, from this machine.
+    #[arg(long = "web.enable-lifecycle")]
+    enable_lifecycle: bool,
+    /// Show the page to other machines too. Metrics and health are always shown to them, anything else never.
+    #[arg(long = "web.remote-read")]
+    remote_read: bool,
+    /// Where procfs is mounted.
+    #[arg(long = "path.procfs", value_name = "DIR", default_value = "/proc")]
+    procfs: PathBuf,
+    /// Where sysfs is mounted.
+    #[arg(long = "path.sysfs", value_name = "DIR", default_value = "/sys")]
+    sysfs: PathBuf,
+    /// Where the root of the watched system is mounted.
+    #[arg(long = "path.rootfs", value_name = "DIR", default_value = "/")]
+    rootfs: PathBuf,
+    /// Watch processes (on by default).
+    #[arg(long = "collector.process", overrides_with = "no_process")]
+    process: bool,
+    /// Do not watch processes.
+    #[arg(long = "no-collector.process")]
+    no_process: bool,
+    /// Start from no collector at all; name the wanted ones.
+    #[arg(long = "collector.disable-defaults")]
+    disable_defaults: bool,
+    /// How much to log.
+    #[arg(long = "log.level", value_enum, default_value_t = logging::Level::Info)]
+    log_level: logging::Level,
+    /// How to write the log.
+    #[arg(long = "log.format", value_enum, default_value = "logfmt")]
+    log_format: logging::Format,
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let listen = self.listen();
+        listen.check().map_err(Failure::Other)?;
+        let config = reload::read(self.config_file.as_deref()).map_err(|errors: ConfigErrors| Failure::Config(errors.to_string()))?;
+        if self.config_check {
+            return Self::praise(self.config_file.as_ref());
+        }
+        logging::start(self.log_level, self.log_format).map_err(Failure::Other)?;
+        self.start(listen, config)
+    }
+
+    fn start(self, listen: ListenOptions, config: Config) -> Result<(), Failure> {
+        let collectors = self.collectors();
+        let paths = Paths { procfs: self.procfs, sysfs: self.sysfs, rootfs: self.rootfs };
+        let options = Options { config_file: self.config_file, listen, paths, collectors };
+        run::run(options, config).map_err(Failure::Other)
+    }
+
+    fn listen(&self) -> ListenOptions {
+        ListenOptions {
+            addresses: self.listen_address.clone(),
+            systemd_socket: self.systemd_socket,
+            telemetry_path: self.telemetry_path.clone(),
+            route_prefix: self.route_prefix.clone(),
+            external_url: self.external_url.clone(),
+            max_requests: self.max_requests,
+            enable_lifecycle: self.enable_lifecycle,
+            remote_read: self.remote_read,
+        }
+    }
+
+    /// The collectors that run: the defaults less those switched off, or only those switched on.
+    fn collectors(&self) -> Vec<&'static str> {
+        let wanted = |entry: &&collect::Entry| match entry.name {
+            collect::process::NAME => self.process || (!self.no_process && !self.disable_defaults),
+            _ => false,
+        };
+        collect::ALL.iter().filter(wanted).map(|entry| entry.name).collect()
+    }
+
+    fn praise(file: Option<&PathBuf>) -> Result<(), Failure> {
+        let what = file.map_or_else(|| String::from("the environment"), |file| file.display().to_string());
+        writeln!(std::io::stdout(), "{what}: the configuration is good").map_err(|error| Failure::Other(error.into()))
+    }
+}

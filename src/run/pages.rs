@@ -1,0 +1,39 @@
+//! What the HTTP side is served from.
+
+use crate::{
+    export::{
+        exposition::Exposition,
+        own::Own,
+        prometheus::{self, negotiate::{accepts_gzip, negotiate}},
+    },
+    http::{Pages, Scrape, Selection, Wanted},
+    snapshot::Snapshot,
+};
+use std::sync::Arc;
+
+/// The exposition and the counters behind the routes.
+pub(super) struct Served {
+    pub(super) exposition: Arc<Exposition>,
+    pub(super) own: Arc<Own>,
+    pub(super) collectors: Vec<&'static str>,
+}
+
+impl Pages for Served {
+    fn scrape(&self, wanted: &Wanted) -> Scrape {
+        let format = negotiate(wanted.accept.as_deref());
+        let gzip = accepts_gzip(wanted.accept_encoding.as_deref());
+        todo(format, gzip, wanted)
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.exposition.snapshot()
+    }
+
+    fn collectors(&self) -> &[&'static str] {
+        &self.collectors
+    }
+
+    fn count_request(&self, handler: &'static str, code: u16) {
+        self.own.request_answered(handler, code);
+    }
+}

@@ -1,0 +1,218 @@
+//! The tick: collect, remember, judge, publish. It runs on a thread of its own, so that no scrape waits for it.
+
+use super::{
+    clock::{Clock, Now, instant},
+    present::{LeftOut, Presentation},
+    report,
+    watch::{Event, Watch},
+    workers::{Collected, Outcome, Workers},
+};
+use crate::{
+    collect::{ALL, Collector, Request, paths::Paths},
+    config::{Config, Limits},
+    detect::episode::LeakState,
+    export::{
+        exposition::Exposition,
+        otlp::Pusher,
+        own::{DroppedBy, Own},
+    },
+    sample::Batch,
+};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+/// Collectors have this share of the interval to answer; the rest is for judging and rendering.
+const COLLECT_SHARE: f64 = 0.8;
+
+/// What the tick is told from outside.
+pub(super) enum Control {
+    /// A new configuration, with the pusher that it asks for.
+    Reconfigure(Box<Config>, Option<Pusher>),
+    /// The end.
+    Stop,
+}
+
+/// What the tick needs from the rest of the program.
+pub(super) struct Surroundings {
+    pub(super) paths: Paths,
+    pub(super) collectors: Vec<&'static str>,
+    pub(super) own: Arc<Own>,
+    pub(super) exposition: Arc<Exposition>,
+    pub(super) clock: Clock,
+}
+
+/// The ticking part.
+pub(super) struct Ticker {
+    surroundings: Surroundings,
+    workers: Workers,
+    watch: Watch,
+    limits: Limits,
+    show_pid: bool,
+    interval: Duration,
+    pusher: Option<Pusher>,
+    reporter: report::Reporter,
+    tick: u64,
+    events: Vec<Event>,
+}
+
+impl Ticker {
+    /// Builds everything, so that what can fail does so before anything runs.
+    pub(super) fn new(config: &Config, surroundings: Surroundings, pusher: Option<Pusher>) -> std::io::Result<Self> {
+        let workers = start_workers(config, &surroundings)?;
+        let interval = config.sampling.interval;
+        Ok(Self {
+            workers,
+            watch: Watch::new(config.processes.judge.clone(), interval.as_secs_f64()),
+            limits: config.limits.clone(),
+            show_pid: config.processes.show_pid,
+            interval,
+            pusher,
+            reporter: report::Reporter::default(),
+            tick: 0,
+            events: Vec::new(),
+            surroundings,
+        })
+    }
+
+    /// Ticks until told to stop; gives the pusher back so that what waits in it can still be sent.
+    pub(super) fn run(mut self, control: &Receiver<Control>) -> Option<Pusher> {
+        let mut next = instant();
+        loop {
+            match control.recv_timeout(next.saturating_duration_since(instant())) {
+                Ok(Control::Reconfigure(config, pusher)) => self.reconfigure(&config, pusher),
+                Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return self.pusher,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tick(next);
+                    next = following(next, self.interval);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self, began: Instant) {
+        self.tick += 1;
+        let now = self.surroundings.clock.now();
+        let request = Request { at: now.steady, suspects: Arc::new(self.suspects()) };
+        let deadline = began + self.interval.mul_f64(COLLECT_SHARE);
+        let collected = self.workers.collect(&request, deadline);
+        let judging_began = instant();
+        for one in collected {
+            self.take_in(one);
+        }
+        self.tell();
+        let own = &self.surroundings.own;
+        own.judged(self.watch.judged_count(), instant().duration_since(judging_began).as_secs_f64());
+        self.publish(now);
+    }
+
+    fn suspects(&self) -> HashSet<crate::sample::Identity> {
+        self.watch.suspects()
+    }
+
+    fn take_in(&mut self, collected: Collected) {
+        let own = &self.surroundings.own;
+        let name = collected.name;
+        match collected.outcome {
+            Outcome::Batch(batch, took) => {
+                own.collector_finished(name, took.as_secs_f64());
+                self.count(name, &batch);
+                self.watch.take_in(&batch, &mut self.events);
+                self.reporter.collector_works(name);
+            }
+            Outcome::Failed(error) => {
+                own.collector_failed(name);
+                self.reporter.collector_fails(name, &error);
+            }
+            Outcome::Late => {
+                own.collector_failed(name);
+                self.reporter.collector_is_late(name);
+            }
+            Outcome::Dead => {
+                own.collector_failed(name);
+                self.reporter.collector_is_dead(name);
+            }
+        }
+    }
+
+    fn count(&mut self, name: &'static str, batch: &Batch) {
+        let own = &self.surroundings.own;
+        own.reads_failed(name, batch.errors);
+        own.dropped(DroppedBy::Processes, batch.dropped_members);
+        self.reporter.permission_errors(name, batch.errors.permission);
+    }
+
+    /// Logs and counts what happened at this tick.
+    fn tell(&mut self) {
+        let own = &self.surroundings.own;
+        for event in self.events.drain(..) {
+            match event {
+                Event::Verdict(finding, unit) => own.verdict(&finding, unit),
+                Event::Restart(target) => report::restart(&target),
+                Event::Episode { member, area, transition, finding } => {
+                    report::episode(&member, &area, &transition, finding.as_ref());
+                    if transition.to == LeakState::Confirmed
+                        && let Some(confirmed_at) = transition.episode.confirmed_at
+                    {
+                        own.confirmed((confirmed_at - transition.episode.since).max(0.0));
+                    }
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, now: Now) {
+        let presentation = Presentation {
+            limits: &self.limits,
+            show_pid: self.show_pid,
+            wall_offset_secs: now.wall_offset_secs,
+        };
+        let (snapshot, left_out) = presentation.snapshot(&self.watch, self.tick, now.steady);
+        let snapshot = Arc::new(snapshot);
+        let own = &self.surroundings.own;
+        own.ticked(now.wall());
+        count_left_out(own, left_out);
+        self.surroundings.exposition.publish(Arc::clone(&snapshot));
+        if let Some(pusher) = &self.pusher {
+            pusher.offer(&snapshot, || own.gather(), now.steady);
+        }
+    }
+
+    fn reconfigure(&mut self, config: &Config, pusher: Option<Pusher>) {
+        match start_workers(config, &self.surroundings) {
+            Ok(workers) => self.workers = workers,
+            Err(error) => tracing::error!(%error, "cannot start a collector's thread; the old ones go on"),
+        }
+        self.interval = config.sampling.interval;
+        self.watch.reconfigure(config.processes.judge.clone(), self.interval.as_secs_f64());
+        self.limits = config.limits.clone();
+        self.show_pid = config.processes.show_pid;
+        self.pusher = pusher;
+    }
+}
+
+fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
+    let wanted = ALL.iter().filter(|entry| surroundings.collectors.contains(&entry.name));
+    let collectors: Vec<Box<dyn Collector>> =
+        wanted.map(|entry| (entry.build)(config, &surroundings.paths)).collect();
+    Workers::start(collectors)
+}
+
+fn count_left_out(own: &Own, left_out: LeftOut) {
+    let count = |things: usize| u64::try_from(things).unwrap_or(u64::MAX);
+    own.dropped(DroppedBy::Targets, count(left_out.targets));
+    own.dropped(DroppedBy::AreasPerTarget, count(left_out.areas));
+    own.dropped(DroppedBy::Series, count(left_out.series));
+}
+
+/// The next tick: an interval later, or right away, with the missed ones left out, when this one took too long.
+fn following(tick: Instant, interval: Duration) -> Instant {
+    let next = tick + interval;
+    let now = instant();
+    if next < now { now } else { next }
+}

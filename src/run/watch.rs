@@ -1,0 +1,338 @@
+//! What is known between two ticks: every process with its areas, and every target with its history.
+
+use crate::{
+    detect::{
+        episode::{EpisodeTracker, LeakState, Transition},
+        finding::Finding,
+        judgement::{Circumstances, Judgement, Scratch},
+    },
+    sample::{Area, Batch, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
+    series::ladder::Ladder,
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+/// A target that has vanished keeps its counters this long, so that what ended it is still seen.
+const REMEMBER_GONE_SECS: f64 = 15.0 * 60.0;
+/// A generation of processes that lived for fewer ticks than this was a command, and its successor no restart.
+const LEAST_LIFE_TICKS: f64 = 10.0;
+/// So many suspects at most are read in full at every tick.
+const MAX_SUSPECTS: usize = 256;
+
+/// Everything that is remembered.
+pub(super) struct Watch {
+    judged_areas: Vec<Arc<str>>,
+    interval_secs: f64,
+    tick: u64,
+    members: HashMap<Identity, WatchedMember>,
+    targets: BTreeMap<Arc<Target>, TargetRecord>,
+    scratch: Scratch,
+}
+
+/// One process.
+pub(super) struct WatchedMember {
+    pub(super) member: Arc<Member>,
+    seen: u64,
+    pub(super) areas: Vec<WatchedArea>,
+}
+
+/// One area of one process.
+pub(super) struct WatchedArea {
+    pub(super) area: Area,
+    pub(super) size: f64,
+    pub(super) limit: Option<Limit>,
+    pub(super) sampled_at: Seconds,
+    judged: Option<Box<JudgedArea>>,
+}
+
+/// The memory of an area that is judged.
+struct JudgedArea {
+    ladder: Ladder,
+    judgement: Judgement,
+    tracker: EpisodeTracker,
+    finding: Option<Finding>,
+}
+
+/// A target's history.
+#[derive(Default)]
+pub(super) struct TargetRecord {
+    pub(super) info: TargetInfo,
+    pub(super) restarts: u64,
+    pub(super) episodes: u64,
+    pub(super) is_expected: bool,
+    /// Processes at the last tick.
+    pub(super) members: u32,
+    /// Since when it has had processes without a break; none while it has none.
+    generation_since: Option<Seconds>,
+    last_generation_life_secs: f64,
+    survivors: u32,
+    newcomers: u32,
+    gone_since: Option<Seconds>,
+}
+
+/// Something that people are told of.
+pub(super) enum Event {
+    /// An episode changed its state.
+    Episode {
+        /// Who.
+        member: Arc<Member>,
+        /// Which area of it.
+        area: Area,
+        /// From what to what.
+        transition: Transition,
+        /// The verdict that led to it; none when the process ended.
+        finding: Option<Finding>,
+    },
+    /// All processes of a target were replaced.
+    Restart(Arc<Target>),
+    /// A new verdict, for the spread over all areas.
+    Verdict(Finding, crate::sample::Unit),
+}
+
+impl Watch {
+    pub(super) fn new(judged_areas: Vec<Arc<str>>, interval_secs: f64) -> Self {
+        Self {
+            judged_areas,
+            interval_secs,
+            tick: 0,
+            members: HashMap::new(),
+            targets: BTreeMap::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Takes over a new configuration; what was learned stays if the sampling interval does.
+    pub(super) fn reconfigure(&mut self, judged_areas: Vec<Arc<str>>, interval_secs: f64) {
+        let same_interval = self.interval_secs.to_bits() == interval_secs.to_bits();
+        for area in self.members.values_mut().flat_map(|member| &mut member.areas) {
+            if !same_interval || !judged_areas.contains(&area.area.name) {
+                area.judged = None;
+            }
+        }
+        for record in self.targets.values_mut() {
+            record.is_expected = false;
+        }
+        self.judged_areas = judged_areas;
+        self.interval_secs = interval_secs;
+    }
+
+    /// Takes in what a collector saw of all its members: remembers, judges, and forgets who is gone.
+    pub(super) fn take_in(&mut self, batch: &Batch, events: &mut Vec<Event>) {
+        self.tick += 1;
+        for target in &batch.expected {
+            self.targets.entry(Arc::clone(target)).or_default().is_expected = true;
+        }
+        for record in self.targets.values_mut() {
+            (record.survivors, record.newcomers) = (0, 0);
+        }
+        for (member, samples) in batch.readings() {
+            self.take_in_member(member, samples, batch.at, events);
+        }
+        self.forget_the_gone(batch.at, events);
+        self.close_generations(batch.at, events);
+    }
+
+    fn take_in_member(&mut self, member: &Arc<Member>, samples: &[Sample], at: Seconds, events: &mut Vec<Event>) {
+        let known = self.members.remove(&member.identity);
+        // The same process under another name called exec: its memory is a new one.
+        let known = match known {
+            Some(known) if known.member.target != member.target => {
+                let target = Arc::clone(&known.member.target);
+                end_episodes(&known, events);
+                if let Some(record) = self.targets.get_mut(&target) {
+                    record.members = record.members.saturating_sub(1);
+                }
+                None
+            }
+            other => other,
+        };
+        let record = self.targets.entry(Arc::clone(&member.target)).or_default();
+        match &known {
+            Some(_) => record.survivors += 1,
+            None => record.newcomers += 1,
+        }
+        if record.info != member.info {
+            record.info.clone_from(&member.info);
+        }
+        let mut watched = known.unwrap_or_else(|| WatchedMember { member: Arc::clone(member), seen: 0, areas: Vec::new() });
+        watched.member = Arc::clone(member);
+        watched.seen = self.tick;
+        for sample in samples {
+            self.take_in_sample(&mut watched, sample, at, events);
+        }
+        self.members.insert(member.identity, watched);
+    }
+
+    fn take_in_sample(&mut self, watched: &mut WatchedMember, sample: &Sample, at: Seconds, events: &mut Vec<Event>) {
+        let position = watched.areas.iter().position(|known| known.area == sample.area);
+        let index = position.unwrap_or(watched.areas.len());
+        if position.is_none() {
+            watched.areas.reserve_exact(1);
+            watched.areas.push(WatchedArea::new(sample, at));
+        }
+        let Some(area) = watched.areas.get_mut(index) else { return };
+        area.size = sample.size;
+        area.limit = sample.limit.or(area.limit);
+        area.sampled_at = at;
+        if !self.judged_areas.contains(&area.area.name) {
+            return;
+        }
+        let interval_secs = self.interval_secs;
+        let judged = area.judged.get_or_insert_with(|| Box::new(JudgedArea::new(interval_secs)));
+        let circumstances =
+            Circumstances { unit: area.area.unit, started_at: watched.member.started_at, limit: area.limit };
+        let Some(transition) = judged.take_in(sample, at, &circumstances, &watched.member, &mut self.scratch, events)
+        else {
+            return;
+        };
+        if transition.to == LeakState::Confirmed
+            && let Some(record) = self.targets.get_mut(&watched.member.target)
+        {
+            record.episodes += 1;
+        }
+        events.push(Event::Episode {
+            member: Arc::clone(&watched.member),
+            area: area.area.clone(),
+            transition,
+            finding: judged.finding.clone(),
+        });
+    }
+
+    fn forget_the_gone(&mut self, at: Seconds, events: &mut Vec<Event>) {
+        let tick = self.tick;
+        let before = self.members.len();
+        self.members.retain(|_, watched| {
+            let is_here = watched.seen == tick;
+            if !is_here {
+                end_episodes(watched, events);
+            }
+            is_here
+        });
+        if self.members.len() < before / 2 {
+            self.members.shrink_to_fit();
+        }
+        self.targets.retain(|_, record| {
+            record.is_expected || record.gone_since.is_none_or(|since| at - since < REMEMBER_GONE_SECS)
+        });
+    }
+
+    /// Counts each target's processes and sees whether all of them were replaced.
+    fn close_generations(&mut self, at: Seconds, events: &mut Vec<Event>) {
+        let least_life_secs = LEAST_LIFE_TICKS * self.interval_secs;
+        for (target, record) in &mut self.targets {
+            record.members = record.survivors + record.newcomers;
+            if record.survivors == 0
+                && let Some(since) = record.generation_since.take()
+            {
+                record.last_generation_life_secs = at - since;
+            }
+            if record.members == 0 {
+                record.gone_since.get_or_insert(at);
+                continue;
+            }
+            record.gone_since = None;
+            if record.generation_since.is_none() {
+                record.generation_since = Some(at);
+                if record.last_generation_life_secs >= least_life_secs {
+                    record.restarts += 1;
+                    events.push(Event::Restart(Arc::clone(target)));
+                }
+            }
+        }
+    }
+
+    /// Who is under suspicion.
+    pub(super) fn suspects(&self) -> HashSet<Identity> {
+        let is_suspect = |watched: &&WatchedMember| watched.areas.iter().any(|area| area.state() > LeakState::None);
+        let suspects = self.members.values().filter(is_suspect);
+        suspects.map(|watched| watched.member.identity).take(MAX_SUSPECTS).collect()
+    }
+
+    /// How many areas are remembered and judged.
+    pub(super) fn judged_count(&self) -> usize {
+        self.members.values().flat_map(|watched| &watched.areas).filter(|area| area.judged.is_some()).count()
+    }
+
+    /// All processes.
+    pub(super) fn members(&self) -> impl Iterator<Item = &WatchedMember> {
+        self.members.values()
+    }
+
+    /// All targets, sorted.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (&Arc<Target>, &TargetRecord)> {
+        self.targets.iter()
+    }
+}
+
+impl WatchedArea {
+    fn new(sample: &Sample, at: Seconds) -> Self {
+        Self { area: sample.area.clone(), size: sample.size, limit: sample.limit, sampled_at: at, judged: None }
+    }
+
+    /// Whether it is judged at all.
+    pub(super) fn is_judged(&self) -> bool {
+        self.judged.is_some()
+    }
+
+    /// The state of its episode.
+    pub(super) fn state(&self) -> LeakState {
+        self.judged.as_ref().map_or(LeakState::None, |judged| judged.tracker.state())
+    }
+
+    /// The last verdict.
+    pub(super) fn finding(&self) -> Option<&Finding> {
+        self.judged.as_ref()?.finding.as_ref()
+    }
+
+    /// The open episode.
+    pub(super) fn episode(&self) -> Option<&crate::detect::episode::Episode> {
+        self.judged.as_ref()?.tracker.episode()
+    }
+}
+
+impl JudgedArea {
+    fn new(interval_secs: f64) -> Self {
+        Self {
+            ladder: Ladder::new(interval_secs),
+            judgement: Judgement::default(),
+            tracker: EpisodeTracker::default(),
+            finding: None,
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        sample: &Sample,
+        at: Seconds,
+        circumstances: &Circumstances,
+        member: &Member,
+        scratch: &mut Scratch,
+        events: &mut Vec<Event>,
+    ) -> Option<Transition> {
+        let closed = self.ladder.push(at, sample.size);
+        if !closed.any() {
+            return None;
+        }
+        self.finding = self.judgement.update(&self.ladder, closed, circumstances, scratch);
+        if let Some(finding) = &self.finding {
+            events.push(Event::Verdict(finding.clone(), circumstances.unit));
+        }
+        self.tracker.step(self.finding.as_ref(), member.identity, &sample.area.name, at)
+    }
+}
+
+/// A process that ends takes its episodes with it.
+fn end_episodes(watched: &WatchedMember, events: &mut Vec<Event>) {
+    for area in &watched.areas {
+        if let Some(episode) = area.episode() {
+            events.push(Event::Episode {
+                member: Arc::clone(&watched.member),
+                area: area.area.clone(),
+                transition: Transition { from: area.state(), to: LeakState::None, episode: *episode },
+                finding: None,
+            });
+        }
+    }
+}

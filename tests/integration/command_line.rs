@@ -1,0 +1,132 @@
+//! The command line from outside: exit codes, messages, and that nothing is started when something is wrong.
+
+use crate::{
+    exporter::{Exporter, Scratch, get, request},
+    process::{Process, wait_for},
+};
+use std::{fs, net::TcpListener, path::PathBuf, time::Duration};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the binary to its end: exit code and output.
+fn run(flags: &[&str]) -> (Option<i32>, String) {
+    let mut process = Process::start(Exporter::command().args(flags));
+    let status = process.wait(PATIENCE);
+    // The readers of its output may lag behind its end.
+    let mut before = process.output();
+    let output = wait_for("the rest of the output", PATIENCE, || {
+        crate::process::pause(Duration::from_millis(100));
+        let now = process.output();
+        let is_all = now == before;
+        before.clone_from(&now);
+        is_all.then_some(now)
+    });
+    (status.code(), output)
+}
+
+fn bad_configurations() -> Vec<PathBuf> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config/bad");
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
+        .expect("the broken configurations")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yml"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn each_broken_configuration_is_refused_with_all_its_mistakes_and_nothing_starts() {
+    let files = bad_configurations();
+    assert!(files.len() >= 20, "{} broken configurations", files.len());
+    for file in files {
+        let expected = fs::read_to_string(file.with_extension("err")).expect("the messages");
+        // An address that cannot be bound: had it been tried, the code would be another one.
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("bound").to_string();
+        let (code, output) = run(&[
+            &format!("--config.file={}", file.display()),
+            &format!("--web.listen-address={address}"),
+        ]);
+        let name = file.file_name().expect("a file").to_string_lossy().into_owned();
+        let shown = output.replace(&file.display().to_string(), &name);
+        assert_eq!((code, shown.trim_end()), (Some(78), expected.trim_end()), "{name}");
+    }
+}
+
+#[test]
+fn the_check_says_what_is_wrong_or_that_all_is_good() {
+    let scratch = Scratch::new("check");
+    let good = scratch.write("good.yml", "sampling:\n  interval: 5s\n");
+    let (code, output) = run(&["--config.check", &format!("--config.file={}", good.display())]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("the configuration is good"), "{output}");
+    let bad = scratch.write("bad.yml", "sampling:\n  interval: soon\n");
+    let (code, output) = run(&["--config.check", &format!("--config.file={}", bad.display())]);
+    assert_eq!(code, Some(78), "{output}");
+    assert!(output.contains(":2:"), "{output}");
+}
+
+#[test]
+fn wrong_flags_and_taken_addresses_say_so() {
+    let (code, output) = run(&["--web.listen-adress=:1"]);
+    assert_eq!(code, Some(2));
+    assert!(output.contains("--web.listen-address"), "{output}");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let (code, output) = run(&[&format!("--web.listen-address={address}")]);
+    assert_eq!(code, Some(1));
+    assert!(output.contains(&address), "{output}");
+}
+
+#[test]
+fn it_says_what_it_watches_serves_its_pages_and_ends_on_request() {
+    let mut exporter = Exporter::start(&["--log.format=json"]);
+    let line = exporter.process.line_with("watching every process", PATIENCE);
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
+    assert_eq!(line["collectors"], "process");
+    assert_eq!(get(&exporter.url("/-/healthy")).0, 200);
+    wait_for("readiness", PATIENCE, || (get(&exporter.url("/-/ready")).0 == 200).then_some(()));
+    let (code, page) = get(&exporter.url("/"));
+    assert_eq!(code, 200);
+    assert!(page.contains("memleak_exporter") && page.contains("/metrics"), "{page}");
+    assert_eq!(get(&exporter.url("/nowhere")).0, 404);
+    assert_eq!(get(&exporter.url("/metrics?collect[]=nothing")).0, 400);
+    assert_eq!(get(&exporter.url("/metrics?collect[]=process&exclude[]=process")).0, 400);
+    let (_, without) = get(&exporter.url("/metrics?exclude[]=process"));
+    assert!(without.contains("build_info") && !without.contains("memleak_area"), "{without}");
+    assert!(exporter.process.end().success());
+    assert!(exporter.process.output().contains("stopped"));
+}
+
+#[test]
+fn it_shows_this_machines_processes_and_itself_within_two_intervals() {
+    let exporter = Exporter::start(&[]);
+    let scrape = exporter.scrape_until("this machine's processes", PATIENCE, |scrape| {
+        scrape.area("memleak_area_size_bytes", "memleak_exporter", "anon").map(|_| scrape.clone())
+    });
+    assert!(scrape.value("memleak_exporter_ticks_total", &[]).expect("ticks") <= 2.0);
+    let own = i32::try_from(exporter.process.pid()).expect("a pid");
+    let seen = scrape.all("memleak_target_present", &[]).count();
+    assert!(seen > 3, "{seen} targets, with pid {own}");
+    for area in ["anon", "rss", "rss_peak", "swap"] {
+        assert!(scrape.area("memleak_area_size_bytes", "memleak_exporter", area).is_some(), "{area}");
+    }
+    for area in ["fds", "threads"] {
+        assert!(scrape.area("memleak_area_size_objects", "memleak_exporter", area) > Some(0.0), "{area}");
+    }
+    let limit = scrape.area("memleak_area_limit_bytes", "memleak_exporter", "anon").expect("the host's at least");
+    assert!(limit > 1e8, "{limit}");
+}
+
+#[test]
+fn formats_are_negotiated_as_prometheus_asks_for_them() {
+    let exporter = Exporter::start(&[]);
+    exporter.scrape_until("a tick", PATIENCE, |scrape| scrape.value("memleak_exporter_ticks_total", &[]).filter(|t| *t > 0.0));
+    let open = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let (_, body) = request(&exporter.url("/metrics"), &[("Accept", open)]);
+    assert!(body.ends_with("# EOF\n"), "{}", &body[body.len().saturating_sub(200)..]);
+    assert!(body.contains("# TYPE memleak_exporter_ticks counter\n"));
+    let (_, body) = request(&exporter.url("/metrics"), &[("Accept", "text/plain")]);
+    assert!(!body.contains("# EOF") && body.contains("# TYPE memleak_exporter_ticks_total counter\n"));
+}

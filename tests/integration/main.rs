@@ -1,0 +1,22 @@
+//! The exporter from outside: the real binary, on a fixture tree and against real peers.
+//!
+//! One binary for all, so that it links once. `tests/run` installs the peers and sets `MEMLEAK_TEST_PEERS` and
+//! `MEMLEAK_TEST_PROGRAMS`; a peer that is missing fails its tests by name. `MEMLEAK_TEST_LONG=1` runs the long forms.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail loudly")]
+
+mod exporter;
+mod exposition;
+mod peers;
+mod process;
+mod programs;
+
+mod alerts_fire;
+mod command_line;
+mod golden;
+mod leaks;
+mod otlp_receivers;
+mod reloads;
+mod repository;
+mod restarts;
+mod shipped_files;
