@@ -5,9 +5,27 @@
 //! [`Config`].
 
 pub mod written;
+mod duration;
+mod errors;
+mod keys;
+mod limits;
+mod otel;
+mod otlp;
+mod processes;
+mod reader;
+mod tree;
+mod variables;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use self::errors::{ConfigErrors, Place, Problem};
 
 use regex::Regex;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+/// How the environment is asked: the value of a variable, `None` where it is not set.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Everything that the configuration file decides.
 #[derive(Clone, Debug, Default)]
@@ -22,12 +40,23 @@ pub struct Config {
     pub otlp: Option<Otlp>,
 }
 
+impl Config {
+    /// The configuration without a file: the defaults and what the `OTEL_…` variables say.
+    ///
+    /// # Errors
+    /// All wrong variables at once.
+    pub fn from_environment(lookup: Lookup<'_>) -> Result<Self, ConfigErrors> {
+        written::without_file(lookup)
+    }
+}
+
 /// How often to sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sampling {
     /// Time between two ticks; `sampling.interval`, 100 ms to 1 h.
     pub interval: Duration,
-    /// Time between two full readings of a process (swap, descriptors, exact split); `sampling.full_interval`.
+    /// Time between two full readings of a process (swap, descriptors, exact split), never less than `interval`;
+    /// `sampling.full_interval`, up to 24 h.
     pub full_interval: Duration,
 }
 
@@ -63,7 +92,7 @@ impl NameSource {
 /// Which processes make which target.
 #[derive(Clone, Debug)]
 pub struct Processes {
-    /// Order of names; `processes.group_by`.
+    /// Order of names, never empty, the executable last; `processes.group_by`.
     pub group_by: Vec<NameSource>,
     /// Names by rule, the first that matches wins, before `group_by`; `processes.rules`.
     pub rules: Vec<Rule>,
@@ -140,19 +169,48 @@ pub enum OtlpProtocol {
     HttpProtobuf,
 }
 
+impl OtlpProtocol {
+    /// All of them with the word for each in the file.
+    pub const ALL: [(&'static str, Self); 2] = [("grpc", Self::Grpc), ("http/protobuf", Self::HttpProtobuf)];
+}
+
+/// How a counter or histogram counts from one push to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtlpTemporality {
+    /// `cumulative`: since the start of the exporter.
+    #[default]
+    Cumulative,
+    /// `delta`: since the last push.
+    Delta,
+    /// `lowmemory`: delta for synchronous counters and histograms, cumulative for the others.
+    LowMemory,
+}
+
+impl OtlpTemporality {
+    /// All of them with the word for each in the file.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("cumulative", Self::Cumulative), ("delta", Self::Delta), ("lowmemory", Self::LowMemory)];
+}
+
 /// Where and how to push.
-#[derive(Clone)]
+///
+/// Each field is what the file says, or else what the environment says, or else the default.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Otlp {
-    /// Base URL; for HTTP `/v1/metrics` is appended unless it came from the metrics-only variable; `otlp.endpoint`.
+    /// The URL to send to, complete. For HTTP it ends with the path: `/v1/metrics` has been appended to what the file
+    /// or `OTEL_EXPORTER_OTLP_ENDPOINT` says unless it was there, while `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` is used
+    /// as it is. For gRPC it is scheme, host and port; `otlp.endpoint`.
     pub endpoint: String,
     /// `otlp.protocol`.
     pub protocol: OtlpProtocol,
-    /// Sent with each request, never logged; `otlp.headers`.
+    /// Sent with each request, never logged, names in lower case; `otlp.headers`.
     pub headers: BTreeMap<String, String>,
     /// gzip or nothing; `otlp.compression`.
     pub gzip: bool,
     /// For one request; `otlp.timeout`.
     pub timeout: Duration,
+    /// `otlp.temporality`.
+    pub temporality: OtlpTemporality,
     /// Time between two pushes; `otlp.interval`.
     pub interval: Duration,
     /// Batches kept while the endpoint is away, the oldest dropped first; `otlp.queue`.
@@ -170,11 +228,12 @@ pub struct Otlp {
 impl Default for Otlp {
     fn default() -> Self {
         Self {
-            endpoint: String::from("http://localhost:4317"),
-            protocol: OtlpProtocol::Grpc,
+            endpoint: String::from("http://localhost:4318/v1/metrics"),
+            protocol: OtlpProtocol::HttpProtobuf,
             headers: BTreeMap::new(),
             gzip: false,
             timeout: Duration::from_secs(10),
+            temporality: OtlpTemporality::Cumulative,
             interval: Duration::from_secs(60),
             queue: 32,
             certificate_file: None,
@@ -188,7 +247,8 @@ impl Default for Otlp {
 impl std::fmt::Debug for Otlp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Otlp")
-            .field("endpoint", &self.endpoint)
+            // A query may hold a key.
+            .field("endpoint", &self.endpoint.split('?').next())
             .field("protocol", &self.protocol)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
