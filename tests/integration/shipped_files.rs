@@ -1,0 +1,90 @@
+//! What is shipped beside the binary fits it: alert rules and routes name only metrics that exist, the README's table
+//! of metrics is the table in code, and every alert has its runbook.
+
+use memleak_exporter::export::metric::{Metric, TARGET_METRICS, Type, own};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn metrics() -> impl Iterator<Item = &'static Metric> {
+    TARGET_METRICS.iter().chain(own::ALL.iter().copied())
+}
+
+/// Every word of a text that looks like one of our metrics.
+fn named_metrics(text: &str) -> BTreeSet<String> {
+    let words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+    let ours = ["memleak_area_", "memleak_target_", "memleak_episodes_", "memleak_exporter_"];
+    words.filter(|word| ours.iter().any(|prefix| word.starts_with(prefix))).map(str::to_owned).collect()
+}
+
+#[test]
+fn rules_and_runbooks_name_only_metrics_that_exist() {
+    let known: BTreeSet<&str> = metrics().map(|metric| metric.name).collect();
+    let runbooks = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks")).expect("runbooks");
+    let runbooks = runbooks.map(|entry| entry.expect("readable").path());
+    for path in runbooks.chain([PathBuf::from("alerts/memleak.rules.yml"), PathBuf::from("alerts/README.md")]) {
+        let text = read(&path.to_string_lossy());
+        let unknown: Vec<String> = named_metrics(&text)
+            .into_iter()
+            .filter(|name| {
+                let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+                !known.contains(name.as_str()) && !family.is_some_and(|family| known.contains(family))
+            })
+            .collect();
+        assert_eq!(unknown, Vec::<String>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_alert_says_what_where_and_what_to_do() {
+    let rules: serde_yaml::Value = serde_yaml::from_str(&read("alerts/memleak.rules.yml")).expect("YAML");
+    let mut alerts = 0;
+    for rule in rules["groups"].as_sequence().expect("groups").iter().flat_map(|group| {
+        group["rules"].as_sequence().expect("rules").iter()
+    }) {
+        let Some(name) = rule["alert"].as_str() else { continue };
+        alerts += 1;
+        assert!(rule["labels"]["severity"].as_str().is_some(), "{name} has no severity");
+        for annotation in ["summary", "description", "runbook_url"] {
+            assert!(rule["annotations"][annotation].as_str().is_some(), "{name} has no {annotation}");
+        }
+        let runbook = format!("docs/runbooks/{name}.md");
+        assert!(read(&runbook).starts_with(&format!("# {name}")), "{runbook} does not begin with the alert's name");
+        assert!(rule["annotations"]["runbook_url"].as_str().is_some_and(|url| url.contains(name)), "{name}");
+    }
+    assert!(alerts >= 6, "{alerts} alerts");
+}
+
+/// The README's table of metrics, as it must be.
+fn metric_table() -> String {
+    let mut table = String::from("| metric | type | what it says |\n| --- | --- | --- |\n");
+    for metric in metrics() {
+        let kind = match metric.kind {
+            Type::Gauge => "gauge",
+            Type::Counter => "counter",
+            Type::Histogram => "histogram",
+        };
+        table.push_str(&format!("| `{}` | {kind} | {} |\n", metric.name, metric.help));
+    }
+    table
+}
+
+#[test]
+fn the_documented_metrics_are_those_in_code() {
+    let text = read("docs/metrics.md");
+    let table = metric_table();
+    if std::env::var_os("UPDATE_EXPECTED").is_some() && !text.contains(&table) {
+        let before = text.split("| metric |").next().expect("a beginning");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+        fs::write(path, format!("{before}{table}")).expect("a writable tree");
+        return;
+    }
+    assert!(text.contains(&table), "UPDATE_EXPECTED=1 writes the table anew into docs/metrics.md");
+}
