@@ -122,6 +122,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_counter_of_open_metrics_loses_its_suffix() {
+        for (type_name, layout, name) in [
+            ("counter", Layout::OpenMetrics, "a"),
+            ("counter", Layout::Text, "a_total"),
+            ("gauge", Layout::OpenMetrics, "a_total"),
+        ] {
+            let mut out = Vec::new();
+            push_head(&mut out, &Head { name: "a_total", type_name, help: "h" }, layout);
+            let head = format!("# HELP {name} h\n# TYPE {name} {type_name}\n");
+            assert_eq!(String::from_utf8(out).unwrap(), head);
+        }
+    }
+
+    #[test]
     fn a_unit_is_what_the_name_ends_in() {
         for (name, unit) in [
             ("a_bytes", Some("bytes")),

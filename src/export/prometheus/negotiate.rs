@@ -227,11 +227,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_escaping_is_never_echoed() {
+    fn a_known_escaping_is_echoed_and_an_unknown_one_never() {
         check("application/openmetrics-text;version=1.0.0;escaping=evil\r\nX: y", OPEN);
         check(
             "application/openmetrics-text;version=1.0.0;escaping=dots",
             "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots",
+        );
+        check(
+            "text/plain;version=1.0.0;escaping=values",
+            "text/plain; version=1.0.0; charset=utf-8; escaping=values",
         );
     }
 
