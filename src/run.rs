@@ -8,7 +8,7 @@ pub mod clock;
 pub mod logging;
 mod pages;
 mod present;
-mod reload;
+pub mod reload;
 mod report;
 mod tick;
 mod watch;
@@ -16,10 +16,10 @@ mod workers;
 
 use crate::{
     collect::{host::HostFacts, paths::Paths},
-    config::{Config, NameSource},
+    config::{Config, NameSource, OtlpTemporality},
     export::{
         exposition::Exposition,
-        otlp::{self, Pusher},
+        otlp::{self, Pusher, Temporality},
         own::{BuildInfo, Own, Start},
     },
     http::{self, ListenOptions},
@@ -28,7 +28,7 @@ use anyhow::Context as _;
 use clock::Clock;
 use pages::Served;
 use reload::Reloader;
-use std::{net::SocketAddr, path::PathBuf, sync::{Arc, mpsc}, thread, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::{Arc, mpsc}, thread, time::Duration};
 use tick::{Control, Surroundings, Ticker};
 use tokio::{signal::unix::{SignalKind, signal}, sync::Notify};
 
@@ -99,7 +99,9 @@ async fn serve(options: Options, config: Config) -> anyhow::Result<()> {
     let _gone_already = control.send(Control::Stop);
     let pusher = tokio::task::spawn_blocking(move || ticking.join()).await;
     if let Ok(Ok(Some(pusher))) = pusher {
-        pusher.flush(LAST_PUSH).await;
+        if !pusher.flush(LAST_PUSH).await {
+            tracing::warn!("the OTLP endpoint did not take what was waiting");
+        }
     }
     tracing::info!("stopped");
     served
@@ -108,18 +110,30 @@ async fn serve(options: Options, config: Config) -> anyhow::Result<()> {
 /// The pusher that the configuration asks for.
 fn build_pusher(config: &Config, facts: &HostFacts, own: &Own) -> anyhow::Result<Option<Pusher>> {
     let Some(otlp) = &config.otlp else { return Ok(None) };
-    let pusher = Pusher::new(otlp, &resource(facts), own.otlp()).context("cannot set up the OTLP push")?;
-    Ok(Some(pusher))
+    let options = otlp::Options {
+        resource: resource(facts),
+        temporality: match otlp.temporality {
+            OtlpTemporality::Cumulative => Temporality::Cumulative,
+            OtlpTemporality::Delta => Temporality::Delta,
+            OtlpTemporality::LowMemory => Temporality::LowMemory,
+        },
+        series_max: config.limits.series,
+    };
+    Pusher::new(otlp, &options, own.otlp()).map(Some)
 }
 
 /// Who we are, for OTLP.
-fn resource(facts: &HostFacts) -> otlp::Identity {
-    otlp::Identity {
-        service_version: String::from(env!("CARGO_PKG_VERSION")),
-        host_name: facts.name.clone(),
-        os_description: facts.system.clone(),
-        host_architecture: facts.architecture.clone(),
-    }
+fn resource(facts: &HostFacts) -> BTreeMap<String, String> {
+    [
+        ("host.name", &facts.name),
+        ("host.arch", &facts.architecture),
+        ("os.description", &facts.system),
+        ("service.instance.id", &facts.name),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(key, value)| (key.to_owned(), value.clone()))
+    .collect()
 }
 
 fn build_info() -> BuildInfo {

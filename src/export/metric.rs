@@ -117,7 +117,7 @@ pub const TARGET_METRICS: &[Metric] = &[
         "When the area was sampled, in Unix time: the exporter samples on its own timer, not at the scrape."),
     metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo, ["unit", "container", "runtime"],
         "What is known of a target beside its name; always 1."),
-    metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| Some(f64::from(u8::from(t.members > 0)))), [],
+    metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| (t.members > 0 || t.is_expected).then(|| f64::from(u8::from(t.members > 0)))), [],
         "1 while the target has a process, 0 for a configured target that has none."),
     metric!("memleak_target_processes", "memleak.target.processes", "", Gauge, Source::Target(|t| (t.members > 0).then(|| f64::from(t.members))), [],
         "How many processes the target has."),

@@ -6,6 +6,7 @@
 
 use super::{
     metric::{Metric, own},
+    otlp::OtlpStats,
     prometheus::selection::COLLECTORS,
 };
 use crate::{
@@ -93,19 +94,6 @@ impl DroppedBy {
     }
 }
 
-/// The handles that whoever sends OTLP counts with.
-#[derive(Clone, Debug)]
-pub struct OtlpStats {
-    /// Batches that the endpoint took.
-    pub sent: IntCounter,
-    /// Attempts that failed and will be repeated.
-    pub failed: IntCounter,
-    /// Batches given up.
-    pub dropped: IntCounter,
-    /// Batches that wait.
-    pub queued: IntGauge,
-}
-
 /// The exporter's own metrics. Each method says what happened.
 #[derive(Debug)]
 pub struct Own {
@@ -155,7 +143,7 @@ impl Own {
             judging: Judging::new(&registry)?,
             reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
             reloaded_at: gauge(&registry, &own::RELOAD_TIMESTAMP)?,
-            otlp: OtlpStats::new(&registry)?,
+            otlp: otlp_stats(&registry)?,
             http_requests: counters(&registry, &own::HTTP_REQUESTS)?,
             registry,
         };
@@ -265,16 +253,15 @@ impl Judging {
     }
 }
 
-impl OtlpStats {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let exports = counters(registry, &own::OTLP_EXPORTS)?;
-        Ok(Self {
-            sent: exports.with_label_values(&[RESULT_SENT]),
-            failed: exports.with_label_values(&[RESULT_FAILED]),
-            dropped: exports.with_label_values(&[RESULT_DROPPED]),
-            queued: int_gauge(registry, &own::OTLP_QUEUE)?,
-        })
-    }
+/// The counters of the push.
+fn otlp_stats(registry: &Registry) -> prometheus::Result<OtlpStats> {
+    let exports = counters(registry, &own::OTLP_EXPORTS)?;
+    Ok(OtlpStats {
+        sent: exports.with_label_values(&[RESULT_SENT]),
+        failed: exports.with_label_values(&[RESULT_FAILED]),
+        dropped: exports.with_label_values(&[RESULT_DROPPED]),
+        queued: int_gauge(registry, &own::OTLP_QUEUE)?,
+    })
 }
 
 /// The `process_*` metrics of the exporter itself, which the crate knows on Linux alone.

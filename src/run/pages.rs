@@ -4,7 +4,7 @@ use crate::{
     export::{
         exposition::Exposition,
         own::Own,
-        prometheus::{self, negotiate::{accepts_gzip, negotiate}},
+        prometheus::{negotiate::{accepts_gzip, negotiate}, selection::Selection as Shown},
     },
     http::{Pages, Scrape, Selection, Wanted},
     snapshot::Snapshot,
@@ -22,7 +22,11 @@ impl Pages for Served {
     fn scrape(&self, wanted: &Wanted) -> Scrape {
         let format = negotiate(wanted.accept.as_deref());
         let gzip = accepts_gzip(wanted.accept_encoding.as_deref());
-        todo(format, gzip, wanted)
+        let content_type: &'static str = Box::leak(format.content_type().into_boxed_str());
+        match &wanted.selection {
+            Selection::All => Scrape { body: self.exposition.scrape(format, gzip), content_type, gzip },
+            Selection::Only(names) => { let some = Shown::Only(names.iter().copied().collect()); Scrape { body: self.exposition.scrape_selected(format, &some), content_type, gzip: false } }
+        }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -15,6 +15,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
     let target = TargetView {
         target: Arc::new(Target { kind: Kind::Process, name: name.into() }),
         info: TargetInfo::default(),
+        is_expected: false,
         members: 1,
         restarts: 0,
         episodes: 0,

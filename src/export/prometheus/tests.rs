@@ -13,6 +13,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
     TargetView {
         target: Arc::new(Target { kind: Kind::Process, name: name.into() }),
         info: TargetInfo { unit: "shop.service".into(), container: "".into(), runtime: "node".into() },
+        is_expected: false,
         members: 2,
         restarts: 3,
         episodes: 1,

@@ -1,0 +1,134 @@
+//! The HTTP side: the listener, who may ask for what, the routes and the page for people.
+//!
+//! It samples nothing and judges nothing: every answer is made from what [`Pages`] holds ready. [`bind`] takes the
+//! addresses before anything else runs, so that a taken port is an error of the start and not of the first scrape;
+//! [`Bound::serve`] answers until it is told to stop.
+//!
+//! Everything is bounded: connections, requests at once, the time and the size of a request, the time that a reader
+//! may take for its answer. A slow or rude client harms nobody else.
+
+pub(crate) mod access;
+mod answer;
+mod listener;
+mod page;
+mod patience;
+mod query;
+mod routes;
+mod seats;
+mod serve;
+mod site;
+
+pub use listener::{Bound, bind};
+pub use query::Selection;
+
+use crate::snapshot::Snapshot;
+use hyper::body::Bytes;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Where to listen and what to offer there. The fields carry the names of the flags (`--web.…`).
+#[expect(clippy::struct_excessive_bools, reason = "three independent flags, as they are written")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// `--web.listen-address`: `:PORT` (all addresses of the machine), `HOST:PORT` or `[IPv6]:PORT`; several allowed.
+    pub addresses: Vec<String>,
+    /// `--web.systemd-socket`: use the sockets that systemd hands over instead of `addresses`.
+    pub systemd_socket: bool,
+    /// `--web.telemetry-path`: where the metrics are, below the prefix.
+    pub telemetry_path: String,
+    /// `--web.route-prefix`: what all paths begin with; where absent, the path of `external_url`.
+    pub route_prefix: Option<String>,
+    /// `--web.external-url`: the address under which people reach the exporter, a reverse proxy's perhaps.
+    pub external_url: Option<String>,
+    /// `--web.max-requests`: scrapes, pages and reloads at once, 503 over it; 0 is no limit.
+    pub max_requests: usize,
+    /// `--web.enable-lifecycle`: allow POST `/-/reload`, from loopback.
+    pub enable_lifecycle: bool,
+    /// `--web.remote-read`: let clients beyond loopback read the page too.
+    pub remote_read: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            addresses: vec![String::from(":10099")],
+            systemd_socket: false,
+            telemetry_path: String::from("/metrics"),
+            route_prefix: None,
+            external_url: None,
+            max_requests: 40,
+            enable_lifecycle: false,
+            remote_read: false,
+        }
+    }
+}
+
+impl ListenOptions {
+    /// Checks everything that can be checked without the network.
+    ///
+    /// # Errors
+    ///
+    /// Names the flag, its value and what it should be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        listener::check_addresses(self)?;
+        site::Site::new(self).map(drop)
+    }
+}
+
+/// What the routes show and whom they tell.
+#[derive(Clone)]
+pub struct State {
+    /// What is shown.
+    pub pages: Arc<dyn Pages>,
+    /// Who reloads the configuration. A short queue is right: who waits in it has already asked for the same.
+    pub reload: mpsc::Sender<ReloadRequest>,
+    /// About how many samples a first verdict needs: the page says it while there is none.
+    pub first_verdict_samples: u32,
+}
+
+/// Asks for a reload of the configuration and waits for its outcome.
+#[derive(Debug)]
+pub struct ReloadRequest {
+    /// Takes the outcome: nothing to say, or why the previous configuration stays in force.
+    pub reply: oneshot::Sender<Result<(), String>>,
+}
+
+/// What the routes need of the program: all of it from memory, none of it waits.
+pub trait Pages: Send + Sync + 'static {
+    /// The metrics as this client asked for them.
+    fn scrape(&self, wanted: &Wanted) -> Scrape;
+
+    /// The result of the last tick; tick 0 before the first.
+    fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// The collectors that `collect[]` and `exclude[]` may name.
+    fn collectors(&self) -> &[&'static str];
+
+    /// Counts one answered request by handler and status code.
+    fn count_request(&self, handler: &'static str, code: u16);
+}
+
+/// What a scraper asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its `Accept` header, several joined by a comma; none where it sent none that is text.
+    pub accept: Option<String>,
+    /// Its `Accept-Encoding` header, likewise.
+    pub accept_encoding: Option<String>,
+    /// Which collectors' metrics.
+    pub selection: Selection,
+}
+
+/// The metrics, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Scrape {
+    /// The body, compressed if `gzip` says so.
+    pub body: Bytes,
+    /// Its type, with version and character set.
+    pub content_type: &'static str,
+    /// Whether the body is compressed.
+    pub gzip: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Answers: status, type and body, with the headers that all of them carry.
+
+use super::patience::Turn;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    body::{Body, Bytes, Frame, SizeHint},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// The type of plain sentences.
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// An answer before it is sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    /// An answer with this body of this type.
+    pub(super) fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
+        let answer = Self { status, headers: HeaderMap::with_capacity(8), body };
+        answer.with(CONTENT_TYPE, content_type)
+    }
+
+    /// A plain sentence; the line's end is added.
+    pub(super) fn text(status: StatusCode, sentence: &str) -> Self {
+        Self::new(status, TEXT, Bytes::from(format!("{sentence}\n")))
+    }
+
+    /// The same with one more header.
+    pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.insert(name, HeaderValue::from_static(value));
+        self
+    }
+
+    /// The response; for HEAD hyper leaves the body out and keeps its length.
+    pub(super) fn into_response(self, turn: Arc<Turn>) -> Response<AnswerBody> {
+        let length = HeaderValue::from(self.body.len());
+        let mut response = Response::new(AnswerBody { bytes: Full::new(self.body), turn });
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+}
+
+/// A body that says when it has been handed over.
+#[derive(Debug)]
+pub(super) struct AnswerBody {
+    bytes: Full<Bytes>,
+    turn: Arc<Turn>,
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.bytes).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.bytes.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.turn.handed_over();
+    }
+}

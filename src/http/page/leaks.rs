@@ -1,0 +1,263 @@
+//! The table of verdicts, the worst first.
+
+use super::{
+    is_bytes,
+    text::{Ago, Escaped, Plural},
+    write_cell, write_columns, write_end, write_target_cell,
+};
+use crate::{
+    detect::{
+        episode::LeakState,
+        finding::{Estimate, Finding, Pattern, Severity},
+        words::{Amount, Span},
+    },
+    sample::{Limit, LimitSource},
+    snapshot::{AreaView, Snapshot, TargetView, Verdict},
+};
+use std::{
+    cmp::Ordering,
+    fmt::{self, Write as _},
+};
+
+const STATE: (&str, &str) = ("State", "state");
+const AREA: (&str, &str) = ("Area", "");
+const SIZE: (&str, &str) = ("Size", "number");
+const GROWTH: (&str, &str) = ("Growth per hour", "number");
+const CONFIDENCE: (&str, &str) = ("Confidence", "number");
+const PATTERN: (&str, &str) = ("Pattern", "");
+const TIME_TO_LIMIT: (&str, &str) = ("Time to limit", "number");
+const SINCE: (&str, &str) = ("Since", "number");
+const EVIDENCE: (&str, &str) = ("Evidence", "evidence");
+
+/// What surrounds the rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) rows_max: usize,
+    /// Areas without enough evidence.
+    pub(super) learning: usize,
+    pub(super) first_verdict_samples: u32,
+}
+
+/// One area with a finding.
+struct Row<'a> {
+    target: &'a TargetView,
+    area: &'a AreaView,
+    verdict: &'a Verdict,
+    finding: &'a Finding,
+}
+
+/// Writes the table, or why there is none, and returns how many rows it has.
+pub(super) fn write(html: &mut String, snapshot: &Snapshot, frame: &Frame) -> Result<usize, fmt::Error> {
+    let mut rows: Vec<Row<'_>> = snapshot.targets.iter().flat_map(rows_of).collect();
+    rows.sort_by(worst_first);
+    html.write_str("<section aria-labelledby=\"verdicts\">\n<h2 id=\"verdicts\">Verdicts</h2>\n")?;
+    write_words(html, rows.first(), frame)?;
+    let shown = rows.len().min(frame.rows_max);
+    if shown > 0 {
+        let columns =
+            [STATE, ("Target", ""), AREA, SIZE, GROWTH, CONFIDENCE, PATTERN, TIME_TO_LIMIT, SINCE, EVIDENCE];
+        write_columns(html, "Judged areas, the worst first", &columns)?;
+        rows.iter().take(shown).try_for_each(|row| write_row(html, row, snapshot.taken_at))?;
+        write_end(html, rows.len() - shown, "area")?;
+    }
+    html.write_str("</section>\n")?;
+    Ok(shown)
+}
+
+fn rows_of(target: &TargetView) -> impl Iterator<Item = Row<'_>> {
+    target.areas.iter().filter_map(move |area| {
+        let verdict = area.verdict.as_ref()?;
+        Some(Row { target, area, verdict, finding: verdict.finding.as_ref()? })
+    })
+}
+
+/// By what people must see first: state, severity, confidence, growth.
+fn worst_first(one: &Row<'_>, other: &Row<'_>) -> Ordering {
+    let rank = |row: &Row<'_>| (row.verdict.state, row.finding.severity);
+    rank(other)
+        .cmp(&rank(one))
+        .then_with(|| other.finding.confidence.total_cmp(&one.finding.confidence))
+        .then_with(|| other.finding.growth.value.total_cmp(&one.finding.growth.value))
+}
+
+/// The sentence above the table, or in its place.
+fn write_words(html: &mut String, worst: Option<&Row<'_>>, frame: &Frame) -> fmt::Result {
+    let Some(worst) = worst else {
+        return write_empty(html, frame);
+    };
+    if worst.verdict.state == LeakState::None {
+        html.write_str("<p class=\"empty good\"><strong>No leak is suspected.</strong></p>\n")?;
+    }
+    if frame.learning > 0 {
+        let areas = Plural { count: frame.learning, thing: "area" };
+        let have = if frame.learning == 1 { "has" } else { "have" };
+        writeln!(
+            html,
+            "<p class=\"note\">{areas} {have} too little evidence yet; a first verdict needs about {} samples.</p>",
+            frame.first_verdict_samples,
+        )?;
+    }
+    Ok(())
+}
+
+fn write_empty(html: &mut String, frame: &Frame) -> fmt::Result {
+    if frame.learning == 0 {
+        return html.write_str(
+            "<p class=\"empty\"><strong>No area is judged.</strong> No process that is watched runs now, or the \
+             configuration judges no area.</p>\n",
+        );
+    }
+    writeln!(
+        html,
+        "<p class=\"empty\"><strong>No verdict yet.</strong> The first verdicts need about {} samples; {} under \
+         observation.</p>",
+        frame.first_verdict_samples,
+        if frame.learning == 1 { "1 area is".to_owned() } else { format!("{} areas are", frame.learning) },
+    )
+}
+
+fn write_row(html: &mut String, row: &Row<'_>, now: f64) -> fmt::Result {
+    let Row { target, area, verdict, finding } = *row;
+    let bytes = is_bytes(area);
+    html.write_str("<tr role=\"row\">")?;
+    write_cell(html, STATE, Badge(verdict.state, finding.severity))?;
+    write_target_cell(html, target)?;
+    write_cell(html, AREA, AreaName(area))?;
+    write_cell(html, SIZE, Size { size: area.size, limit: area.limit, bytes })?;
+    write_cell(html, GROWTH, Change { value: finding.growth.value * 3600.0, bytes })?;
+    write_cell(html, CONFIDENCE, Share(finding.confidence))?;
+    write_cell(html, PATTERN, pattern_words(finding.pattern))?;
+    write_cell(html, TIME_TO_LIMIT, TimeToLimit(finding.time_to_limit))?;
+    write_cell(html, SINCE, Since { row, now })?;
+    write_cell(html, EVIDENCE, finding.evidence)?;
+    html.write_str("</tr>\n")
+}
+
+/// State and severity in words; the colour only repeats them.
+struct Badge(LeakState, Severity);
+
+impl fmt::Display for Badge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(state, severity) = *self;
+        let word = if state == LeakState::None { "no leak" } else { state.as_str() };
+        write!(f, "<span class=\"badge {}\">{word}</span>", state.as_str())?;
+        match severity {
+            Severity::None => Ok(()),
+            severity => write!(f, " <small>{}</small>", severity_word(severity)),
+        }
+    }
+}
+
+const fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::None => "none",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+const fn pattern_words(pattern: Pattern) -> &'static str {
+    match pattern {
+        Pattern::SustainedHigh => "sustained high",
+        Pattern::CacheBloat => "cache bloat",
+        named => named.as_str(),
+    }
+}
+
+struct AreaName<'a>(&'a AreaView);
+
+impl fmt::Display for AreaName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<bdi>{}</bdi>", Escaped(&self.0.area.name))?;
+        self.0.pid.map_or(Ok(()), |pid| write!(f, " <small>pid {pid}</small>"))
+    }
+}
+
+struct Size {
+    size: f64,
+    limit: Option<Limit>,
+    bytes: bool,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size, limit, bytes } = *self;
+        write!(f, "{}", Amount { value: size, bytes })?;
+        let Some(limit) = limit else { return Ok(()) };
+        let whose = match limit.source {
+            LimitSource::Cgroup => "cgroup",
+            LimitSource::Rlimit => "process",
+            LimitSource::Host => "machine",
+        };
+        write!(f, " <small>{whose} limit {}", Amount { value: limit.value, bytes })?;
+        if limit.value > 0.0 {
+            write!(f, ", {} used", Share(limit.used / limit.value))?;
+        }
+        f.write_str("</small>")
+    }
+}
+
+/// An amount with its sign. Few objects keep a digit, so that one in three hours is not none.
+struct Change {
+    value: f64,
+    bytes: bool,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value, bytes } = *self;
+        let (sign, amount) = (if value < 0.0 { "−" } else { "+" }, value.abs());
+        let tenths = (amount * 10.0).round();
+        if tenths < 1.0 {
+            return f.write_str("0");
+        }
+        if !bytes && tenths < 100.0 {
+            return write!(f, "{sign}{amount:.1} objects");
+        }
+        write!(f, "{sign}{}", Amount { value: amount, bytes })
+    }
+}
+
+/// A share as per cent, rounded down, so that 100 % is all of it.
+struct Share(f64);
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} %", (self.0 * 100.0 + 1e-9).floor())
+    }
+}
+
+struct TimeToLimit(Option<Estimate>);
+
+impl fmt::Display for TimeToLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(Estimate { value, lower, .. }) => {
+                write!(f, "{} <small>at least {}</small>", Span(value), Span(lower))
+            }
+            None => f.write_str("–"),
+        }
+    }
+}
+
+/// Since when the open episode's growth lasts; without an episode nothing began.
+struct Since<'a> {
+    row: &'a Row<'a>,
+    now: f64,
+}
+
+impl fmt::Display for Since<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.row.verdict.episode {
+            Some(episode) => {
+                let bytes = is_bytes(self.row.area);
+                write!(f, "{}", Ago { then: episode.since, now: self.now })?;
+                let leaked = Change { value: self.row.verdict.leaked, bytes };
+                write!(f, " <small>{leaked} since</small>")
+            }
+            None => f.write_str("–"),
+        }
+    }
+}

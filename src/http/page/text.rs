@@ -1,0 +1,145 @@
+//! Text for HTML: escaped names, dates, counts.
+
+use crate::{detect::words::Span, sample::Seconds};
+use std::fmt::{self, Write as _};
+
+/// A text that cannot become markup, whatever it says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                // HTML knows no control characters; a process may well carry one in its name.
+                c if c.is_control() => f.write_char(char::REPLACEMENT_CHARACTER)?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A count with its noun: `1 area`, `2 areas`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plural {
+    pub(super) count: usize,
+    pub(super) thing: &'static str,
+}
+
+impl fmt::Display for Plural {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.count, self.thing, if self.count == 1 { "" } else { "s" })
+    }
+}
+
+/// A moment as a `time` element in UTC: `2024-02-29 12:00:05 UTC`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UtcTime(pub(super) Seconds);
+
+impl fmt::Display for UtcTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(moment) = Moment::of(self.0) else { return f.write_str("at an unknown time") };
+        write!(
+            f,
+            "<time datetime=\"{}T{}Z\">{} {} UTC</time>",
+            moment.date, moment.time, moment.date, moment.time
+        )
+    }
+}
+
+/// How long ago a moment is, seen from another one, with the moment itself for whoever points at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ago {
+    pub(super) then: Seconds,
+    pub(super) now: Seconds,
+}
+
+impl fmt::Display for Ago {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ago = Span((self.now - self.then).max(0.0));
+        match Moment::of(self.then) {
+            Some(Moment { date, time }) => {
+                write!(f, "<time datetime=\"{date}T{time}Z\" title=\"{date} {time} UTC\">{ago} ago</time>")
+            }
+            None => f.write_str("unknown"),
+        }
+    }
+}
+
+struct Moment {
+    date: String,
+    time: String,
+}
+
+impl Moment {
+    /// None for what is no moment of the years 1970 to 9999.
+    fn of(at: Seconds) -> Option<Self> {
+        const YEAR_10000: Seconds = 253_402_300_800.0;
+        if !(0.0..YEAR_10000).contains(&at) {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+        let secs = at as u64;
+        let (year, month, day) = civil_from_days(secs / 86_400);
+        let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
+        Some(Self {
+            date: format!("{year:04}-{month:02}-{day:02}"),
+            time: format!("{hour:02}:{minute:02}:{second:02}"),
+        })
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, from days since 1970-01-01.
+///
+/// Counted in eras of 400 years from 1 March of the year 0, where the leap day is a year's last (H. Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_becomes_markup() {
+        let escaped = Escaped("<script>alert('x') & \"y\"\u{7}\n</script>").to_string();
+        assert_eq!(
+            escaped,
+            "&lt;script&gt;alert(&#39;x&#39;) &amp; &quot;y&quot;\u{fffd}\u{fffd}&lt;/script&gt;"
+        );
+    }
+
+    #[test]
+    fn moments_are_dates_of_the_calendar() {
+        for (at, words) in [
+            (0.0, "1970-01-01 00:00:00"),
+            (951_782_400.0, "2000-02-29 00:00:00"),
+            (1_709_208_005.9, "2024-02-29 12:00:05"),
+            (4_107_542_399.0, "2100-02-28 23:59:59"),
+            (4_107_542_400.0, "2100-03-01 00:00:00"),
+            (253_402_300_799.0, "9999-12-31 23:59:59"),
+        ] {
+            assert!(UtcTime(at).to_string().contains(&format!(">{words} UTC<")), "{}", UtcTime(at));
+        }
+        for nonsense in [f64::NAN, f64::INFINITY, -1.0, 1e18] {
+            assert_eq!(UtcTime(nonsense).to_string(), "at an unknown time");
+            assert_eq!(Ago { then: nonsense, now: 0.0 }.to_string(), "unknown");
+        }
+        let ago = Ago { then: 1000.0, now: 4600.0 }.to_string();
+        assert!(ago.contains(">1 h 0 min ago<") && ago.contains("1970-01-01T00:16:40Z"), "{ago}");
+    }
+}
