@@ -35,12 +35,14 @@ fn verdict(number: f64) -> Verdict {
         pattern: Pattern::Linear,
         severity: Severity::High,
         time_to_limit: Some(Estimate { value: 86_399.123 + number, lower: 40_000.5, upper: f64::INFINITY }),
+        floor: 1.0,
         leaked: 4096.0 * number,
         since: 1_699_990_000.25,
         evidence: Evidence::default(),
     };
     let id = EpisodeId::new(Identity { pid: 1, start_ticks: 2 }, "anon", 5.0);
-    let episode = Episode { id, since: 1_699_990_000.25, opened_at: 1.0, confirmed_at: Some(2.0) };
+    let episode =
+        Episode { id, since: 1_699_990_000.25, floor_before: 1.0, opened_at: 1.0, confirmed_at: Some(2.0) };
     Verdict {
         state: LeakState::Confirmed,
         finding: Some(finding),
@@ -61,6 +63,7 @@ fn target(number: u32) -> TargetView {
     };
     TargetView {
         target: Arc::new(Target { kind: Kind::Process, name: format!("service-{number:05}.service").into() }),
+        is_expected: false,
         info: TargetInfo {
             unit: "shop.service".into(),
             container: "0123456789ab".into(),

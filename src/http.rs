@@ -19,9 +19,8 @@ mod serve;
 mod site;
 
 pub use listener::{Bound, bind};
-pub use query::Selection;
 
-use crate::snapshot::Snapshot;
+use crate::{export::prometheus::selection::Selection, snapshot::Snapshot};
 use hyper::body::Bytes;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -125,7 +124,7 @@ pub struct Scrape {
     /// The body, compressed if `gzip` says so.
     pub body: Bytes,
     /// Its type, with version and character set.
-    pub content_type: &'static str,
+    pub content_type: String,
     /// Whether the body is compressed.
     pub gzip: bool,
 }

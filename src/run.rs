@@ -28,9 +28,19 @@ use anyhow::Context as _;
 use clock::Clock;
 use pages::Served;
 use reload::Reloader;
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::{Arc, mpsc}, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 use tick::{Control, Surroundings, Ticker};
-use tokio::{signal::unix::{SignalKind, signal}, sync::Notify};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 
 /// What waits for the OTLP endpoint has this long to be sent at the end.
 const LAST_PUSH: Duration = Duration::from_secs(5);
@@ -66,8 +76,10 @@ async fn serve(options: Options, config: Config) -> anyhow::Result<()> {
     let clock = Clock::start();
     let bound = http::bind(&options.listen)?;
     let facts = HostFacts::read();
-    let start = Start { loaded_at: clock.now().wall(), interval_secs: config.sampling.interval.as_secs_f64() };
-    let own = Arc::new(Own::new(&build_info(), &start).context("cannot register the exporter's own metrics")?);
+    let start =
+        Start { loaded_at: clock.now().wall(), interval_secs: config.sampling.interval.as_secs_f64() };
+    let own =
+        Arc::new(Own::new(&build_info(), &start).context("cannot register the exporter's own metrics")?);
     let exposition = Arc::new(Exposition::new(Arc::clone(&own)));
     let pusher = build_pusher(&config, &facts, &own)?;
     let surroundings = Surroundings {
@@ -86,7 +98,8 @@ async fn serve(options: Options, config: Config) -> anyhow::Result<()> {
         .spawn(move || ticker.run(&commands))
         .context("cannot start the tick's thread")?;
     let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
-    let reloader = Reloader { file: options.config_file, control: control.clone(), own: Arc::clone(&own), facts, clock };
+    let reloader =
+        Reloader { file: options.config_file, control: control.clone(), own: Arc::clone(&own), facts, clock };
     let reloading = tokio::spawn(reloader.run(reload_requests));
     let state = http::State {
         pages: Arc::new(Served { exposition, own, collectors: options.collectors }),

@@ -74,7 +74,8 @@ impl Arguments {
     pub(super) fn run(self) -> Result<(), Failure> {
         let listen = self.listen();
         listen.check().map_err(Failure::Other)?;
-        let config = reload::read(self.config_file.as_deref()).map_err(|errors: ConfigErrors| Failure::Config(errors.to_string()))?;
+        let config = reload::read(self.config_file.as_deref())
+            .map_err(|errors: ConfigErrors| Failure::Config(errors.to_string()))?;
         if self.config_check {
             return Self::praise(self.config_file.as_ref());
         }
@@ -113,6 +114,7 @@ impl Arguments {
 
     fn praise(file: Option<&PathBuf>) -> Result<(), Failure> {
         let what = file.map_or_else(|| String::from("the environment"), |file| file.display().to_string());
-        writeln!(std::io::stdout(), "{what}: the configuration is good").map_err(|error| Failure::Other(error.into()))
+        writeln!(std::io::stdout(), "{what}: the configuration is good")
+            .map_err(|error| Failure::Other(error.into()))
     }
 }

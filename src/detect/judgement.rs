@@ -168,11 +168,13 @@ impl Judgement {
     }
 }
 
-/// The growth with its 90 % interval.
+/// The growth with its 90 % interval; growth whose sign is not even certain is none.
 fn interval(horizon: &Horizon) -> Estimate {
     let Horizon { drift, .. } = horizon;
     let half = NINETY_PERCENT * drift.error;
-    Estimate { value: drift.slope, lower: drift.slope - half, upper: drift.slope + half }
+    let (lower, upper) = (drift.slope - half, drift.slope + half);
+    let value = if lower <= 0.0 && upper >= 0.0 { 0.0 } else { drift.slope };
+    Estimate { value, lower, upper }
 }
 
 impl Pattern {

@@ -9,6 +9,8 @@ const LEAST_STRENGTH: f64 = 2.0;
 const STEP_SHARE: f64 = 0.5;
 /// Two jumps of this share do so too.
 const TWO_STEPS_SHARE: f64 = 0.75;
+/// And what went up must stay up: net way over walked way.
+const STEP_EFFICIENCY: f64 = 0.6;
 /// A last third slower than this share of the whole has levelled off.
 const PLATEAU_PACE: f64 = 0.35;
 /// A last third faster than this is accelerating.
@@ -26,14 +28,16 @@ const HIGH_SHARE: f64 = 0.8;
 #[must_use]
 pub fn name(horizon: &Horizon, limit: Option<&Limit>, size: f64) -> Pattern {
     let shape = &horizon.shape;
+    // A step is no drift, so it is looked for before the strength of the drift is.
+    let jumps = shape.largest_step > STEP_SHARE || shape.two_largest_steps > TWO_STEPS_SHARE;
+    if horizon.material && jumps && shape.rise > 0.0 && shape.efficiency > STEP_EFFICIENCY {
+        return Pattern::Step;
+    }
     if !horizon.material || horizon.drift.strength.abs() < LEAST_STRENGTH {
         return without_growth(horizon, limit, size);
     }
     if horizon.drift.slope < 0.0 {
         return Pattern::Shrinking;
-    }
-    if shape.largest_step > STEP_SHARE || shape.two_largest_steps > TWO_STEPS_SHARE {
-        return Pattern::Step;
     }
     let levels_off = shape.saturation_gain > SATURATION_GAIN && shape.saturation_rest < 0.5;
     if shape.recent_pace < PLATEAU_PACE || levels_off {

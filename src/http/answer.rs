@@ -26,10 +26,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// An answer with this body of this type.
-    pub(super) fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
-        let answer = Self { status, headers: HeaderMap::with_capacity(8), body };
-        answer.with(CONTENT_TYPE, content_type)
+    /// An answer with this body of this type; a type that no header can hold is plain text.
+    pub(super) fn new(status: StatusCode, content_type: &str, body: Bytes) -> Self {
+        let content_type =
+            HeaderValue::from_str(content_type).unwrap_or_else(|_| HeaderValue::from_static(TEXT));
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, content_type);
+        Self { status, headers, body }
     }
 
     /// A plain sentence; the line's end is added.

@@ -3,17 +3,7 @@
 //! `?collect[]=process` names what is wanted, `?exclude[]=process` what is not, each as often as needed and never
 //! both, as in other exporters. Other keys are ignored, because scrape configurations carry keys of their own.
 
-use std::collections::BTreeSet;
-
-/// Which collectors' metrics are wanted; the exporter's own metrics always come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Selection {
-    /// Those of all collectors.
-    #[default]
-    All,
-    /// Those of the named ones, perhaps none.
-    Only(BTreeSet<&'static str>),
-}
+use crate::export::prometheus::selection::Selection;
 
 /// Reads the selection out of a query, without its question mark.
 ///
@@ -21,23 +11,15 @@ pub enum Selection {
 ///
 /// A sentence for the client: both keys used, a collector that is not among `known`, or broken percent-encoding.
 pub(super) fn selection(query: &str, known: &[&'static str]) -> Result<Selection, String> {
-    let (mut collect, mut exclude) = (BTreeSet::new(), BTreeSet::new());
+    let (mut collect, mut exclude) = (Vec::new(), Vec::new());
     for (key, value) in pairs(query) {
-        let chosen = match decode(key)?.as_str() {
-            "collect[]" => &mut collect,
-            "exclude[]" => &mut exclude,
-            _ => continue,
-        };
-        chosen.insert(known_collector(&decode(value)?, known)?);
-    }
-    match (collect.is_empty(), exclude.is_empty()) {
-        (true, true) => Ok(Selection::All),
-        (false, true) => Ok(Selection::Only(collect)),
-        (true, false) => {
-            Ok(Selection::Only(known.iter().copied().filter(|name| !exclude.contains(name)).collect()))
+        match decode(key)?.as_str() {
+            "collect[]" => collect.push(decode(value)?),
+            "exclude[]" => exclude.push(decode(value)?),
+            _ => {}
         }
-        (false, false) => Err(String::from("collect[] and exclude[] cannot be combined: use one of them")),
     }
+    Selection::new(&collect, &exclude, known).map_err(|error| error.to_string())
 }
 
 /// Whether the query has this key with this value, neither of them encoded.
@@ -47,14 +29,6 @@ pub(super) fn says(query: &str, key: &str, value: &str) -> bool {
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-}
-
-fn known_collector(name: &str, known: &[&'static str]) -> Result<&'static str, String> {
-    known
-        .iter()
-        .find(|known| **known == name)
-        .copied()
-        .ok_or_else(|| format!("there is no collector {name:?}; known collectors: {}", known.join(", ")))
 }
 
 /// Undoes percent-encoding and the `+` for a space.
@@ -89,7 +63,7 @@ mod tests {
         let found = selection(query, &KNOWN);
         match expected {
             Ok([]) => assert_eq!(found, Ok(Selection::All), "{query}"),
-            Ok(names) => assert_eq!(found, Ok(Selection::Only(names.iter().copied().collect())), "{query}"),
+            Ok(names) => assert_eq!(found, Ok(Selection::Only(names.to_vec())), "{query}"),
             Err(part) => {
                 assert!(found.as_ref().is_err_and(|error| error.contains(part)), "{query}: {found:?}");
             }
@@ -101,19 +75,16 @@ mod tests {
         check("", Ok(&[]));
         check("&&x=1&refresh", Ok(&[]));
         check("collect[]=process", Ok(&["process"]));
-        check("collect%5B%5D=process&collect%5b%5d=cgroup&collect[]=process", Ok(&["process", "cgroup"]));
+        check("collect%5B%5D=process&collect%5b%5d=cgroup", Ok(&["process", "cgroup"]));
         check("exclude[]=process", Ok(&["cgroup"]));
-        assert_eq!(
-            selection("exclude[]=process&exclude[]=cgroup", &KNOWN),
-            Ok(Selection::Only(BTreeSet::new()))
-        );
+        assert_eq!(selection("exclude[]=process&exclude[]=cgroup", &KNOWN), Ok(Selection::Only(Vec::new())));
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused_in_words() {
-        check("collect[]=process&exclude[]=cgroup", Err("cannot be combined"));
-        check("collect[]=disk", Err("no collector \"disk\"; known collectors: process, cgroup"));
-        check("collect[]", Err("no collector \"\""));
+        check("collect[]=process&exclude[]=cgroup", Err("cannot be used together"));
+        check("collect[]=disk", Err("unknown collector \"disk\"; known: process, cgroup"));
+        check("collect[]", Err("unknown collector \"\""));
         for broken in ["%", "%4", "%zz=1", "collect[]=%", "collect[]=%ff%fe", "%C3=x", "a=1&%+1"] {
             check(broken, Err("percent-encoding"));
         }

@@ -5,10 +5,10 @@ use super::{
     access::{Audience, Client, Rule},
     answer::Answer,
     page, query,
-    query::Selection,
     seats::{Seat, Seats},
     site::Site,
 };
+use crate::export::prometheus::selection::Selection;
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     body::Bytes,
@@ -181,7 +181,7 @@ impl Routes {
         let Some(scrape) = scrape(&self.state.pages, wanted).await else {
             return Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be rendered.");
         };
-        let answer = Answer::new(StatusCode::OK, scrape.content_type, scrape.body)
+        let answer = Answer::new(StatusCode::OK, &scrape.content_type, scrape.body)
             .with(VARY, "Accept, Accept-Encoding");
         if scrape.gzip { answer.with(CONTENT_ENCODING, "gzip") } else { answer }
     }

@@ -26,7 +26,7 @@ impl Pages for Shown {
     fn scrape(&self, wanted: &Wanted) -> Scrape {
         self.selected.lock().unwrap().push(wanted.selection.clone());
         let gzip = wanted.accept_encoding.as_deref().is_some_and(|accepted| accepted.contains("gzip"));
-        Scrape { body: self.body.clone(), content_type: "text/plain; version=0.0.4", gzip }
+        Scrape { body: self.body.clone(), content_type: String::from("text/plain; version=0.0.4"), gzip }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -187,11 +187,11 @@ fn a_scrape_is_negotiated_and_selected() {
         &["content-encoding: gzip"],
     );
     server.check("GET /metrics?collect%5B%5D=process", "", &["200 OK"]);
-    server.check("GET /metrics?collect[]=disk", "", &["400 Bad", "known collectors: process"]);
-    server.check("GET /metrics?collect[]=process&exclude[]=process", "", &["400 Bad", "combined"]);
+    server.check("GET /metrics?collect[]=disk", "", &["400 Bad", "known: process"]);
+    server.check("GET /metrics?collect[]=process&exclude[]=process", "", &["400 Bad", "used together"]);
     server.check("GET /metrics?collect[]=%zz", "", &["400 Bad", "percent-encoding"]);
     let selected = server.pages.selected.lock().unwrap();
-    let process = Selection::Only(["process"].into_iter().collect());
+    let process = Selection::Only(vec!["process"]);
     assert_eq!(*selected, [Selection::All, Selection::All, Selection::All, process]);
 }
 

@@ -43,7 +43,9 @@ impl fmt::Display for Level {
 /// When they are set up already.
 pub fn start(level: Level, format: Format) -> anyhow::Result<()> {
     // The libraries below speak of every connection; and the OTLP client logs what is exported, which would feed back.
-    let directives = format!("{level},opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,hyper=warn,hyper_util=warn,h2=warn,tonic=warn,tower=warn,rustls=warn");
+    let directives = format!(
+        "{level},opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,hyper=warn,hyper_util=warn,h2=warn,tonic=warn,tower=warn,rustls=warn"
+    );
     let filter = EnvFilter::from_str(&directives).context("cannot understand the log level")?;
     let layer = match format {
         Format::Logfmt => tracing_logfmt::builder()

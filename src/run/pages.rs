@@ -4,9 +4,12 @@ use crate::{
     export::{
         exposition::Exposition,
         own::Own,
-        prometheus::{negotiate::{accepts_gzip, negotiate}, selection::Selection as Shown},
+        prometheus::{
+            negotiate::{accepts_gzip, negotiate},
+            selection::Selection,
+        },
     },
-    http::{Pages, Scrape, Selection, Wanted},
+    http::{Pages, Scrape, Wanted},
     snapshot::Snapshot,
 };
 use std::sync::Arc;
@@ -22,10 +25,10 @@ impl Pages for Served {
     fn scrape(&self, wanted: &Wanted) -> Scrape {
         let format = negotiate(wanted.accept.as_deref());
         let gzip = accepts_gzip(wanted.accept_encoding.as_deref());
-        let content_type: &'static str = Box::leak(format.content_type().into_boxed_str());
+        let content_type = format.content_type();
         match &wanted.selection {
             Selection::All => Scrape { body: self.exposition.scrape(format, gzip), content_type, gzip },
-            Selection::Only(names) => { let some = Shown::Only(names.iter().copied().collect()); Scrape { body: self.exposition.scrape_selected(format, &some), content_type, gzip: false } }
+            some => Scrape { body: self.exposition.scrape_selected(format, some), content_type, gzip: false },
         }
     }
 

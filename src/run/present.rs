@@ -3,7 +3,10 @@
 use super::watch::{Watch, WatchedArea, WatchedMember};
 use crate::{
     config::Limits,
-    detect::{episode::LeakState, finding::{Estimate, Finding}},
+    detect::{
+        episode::LeakState,
+        finding::{Estimate, Finding},
+    },
     export::metric,
     sample::{Limit, Seconds, Target},
     snapshot::{AreaView, Snapshot, TargetView, Verdict},

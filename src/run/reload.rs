@@ -7,7 +7,10 @@ use crate::{
     export::own::Own,
     http::ReloadRequest,
 };
-use std::{path::{Path, PathBuf}, sync::{Arc, mpsc}};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Reads the configuration from its file, or from the environment alone.

@@ -34,7 +34,10 @@ impl Reporter {
 
     pub(super) fn collector_is_late(&mut self, collector: &'static str) {
         if self.troubled.insert(collector) {
-            tracing::warn!(collector, "collector did not answer within the tick; it is waited for, nothing else is");
+            tracing::warn!(
+                collector,
+                "collector did not answer within the tick; it is waited for, nothing else is"
+            );
         }
     }
 
@@ -72,7 +75,8 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, fin
     let bytes = area.unit == Unit::Bytes;
     let growth_per_hour = Amount { value: finding.growth.value * 3600.0, bytes }.to_string();
     let leaked = Amount { value: finding.leaked, bytes }.to_string();
-    let time_to_limit = finding.time_to_limit.map_or_else(|| String::from("none"), |time| Span(time.value).to_string());
+    let time_to_limit =
+        finding.time_to_limit.map_or_else(|| String::from("none"), |time| Span(time.value).to_string());
     let (confidence, evidence) = (format!("{:.2}", finding.confidence), finding.evidence.to_string());
     let (pattern, area) = (finding.pattern.as_str(), &area.name);
     match transition.to {

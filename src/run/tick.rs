@@ -63,7 +63,11 @@ pub(super) struct Ticker {
 
 impl Ticker {
     /// Builds everything, so that what can fail does so before anything runs.
-    pub(super) fn new(config: &Config, surroundings: Surroundings, pusher: Option<Pusher>) -> std::io::Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        surroundings: Surroundings,
+        pusher: Option<Pusher>,
+    ) -> std::io::Result<Self> {
         let workers = start_workers(config, &surroundings)?;
         let interval = config.sampling.interval;
         Ok(Self {

@@ -134,7 +134,13 @@ impl Watch {
         self.close_generations(batch.at, events);
     }
 
-    fn take_in_member(&mut self, member: &Arc<Member>, samples: &[Sample], at: Seconds, events: &mut Vec<Event>) {
+    fn take_in_member(
+        &mut self,
+        member: &Arc<Member>,
+        samples: &[Sample],
+        at: Seconds,
+        events: &mut Vec<Event>,
+    ) {
         let known = self.members.remove(&member.identity);
         // The same process under another name called exec: its memory is a new one.
         let known = match known {
@@ -156,7 +162,8 @@ impl Watch {
         if record.info != member.info {
             record.info.clone_from(&member.info);
         }
-        let mut watched = known.unwrap_or_else(|| WatchedMember { member: Arc::clone(member), seen: 0, areas: Vec::new() });
+        let mut watched =
+            known.unwrap_or_else(|| WatchedMember { member: Arc::clone(member), seen: 0, areas: Vec::new() });
         watched.member = Arc::clone(member);
         watched.seen = self.tick;
         for sample in samples {
@@ -165,7 +172,13 @@ impl Watch {
         self.members.insert(member.identity, watched);
     }
 
-    fn take_in_sample(&mut self, watched: &mut WatchedMember, sample: &Sample, at: Seconds, events: &mut Vec<Event>) {
+    fn take_in_sample(
+        &mut self,
+        watched: &mut WatchedMember,
+        sample: &Sample,
+        at: Seconds,
+        events: &mut Vec<Event>,
+    ) {
         let position = watched.areas.iter().position(|known| known.area == sample.area);
         let index = position.unwrap_or(watched.areas.len());
         if position.is_none() {
@@ -183,7 +196,8 @@ impl Watch {
         let judged = area.judged.get_or_insert_with(|| Box::new(JudgedArea::new(interval_secs)));
         let circumstances =
             Circumstances { unit: area.area.unit, started_at: watched.member.started_at, limit: area.limit };
-        let Some(transition) = judged.take_in(sample, at, &circumstances, &watched.member, &mut self.scratch, events)
+        let Some(transition) =
+            judged.take_in(sample, at, &circumstances, &watched.member, &mut self.scratch, events)
         else {
             return;
         };
@@ -245,7 +259,8 @@ impl Watch {
 
     /// Who is under suspicion.
     pub(super) fn suspects(&self) -> HashSet<Identity> {
-        let is_suspect = |watched: &&WatchedMember| watched.areas.iter().any(|area| area.state() > LeakState::None);
+        let is_suspect =
+            |watched: &&WatchedMember| watched.areas.iter().any(|area| area.state() > LeakState::None);
         let suspects = self.members.values().filter(is_suspect);
         suspects.map(|watched| watched.member.identity).take(MAX_SUSPECTS).collect()
     }
@@ -268,7 +283,13 @@ impl Watch {
 
 impl WatchedArea {
     fn new(sample: &Sample, at: Seconds) -> Self {
-        Self { area: sample.area.clone(), size: sample.size, limit: sample.limit, sampled_at: at, judged: None }
+        Self {
+            area: sample.area.clone(),
+            size: sample.size,
+            limit: sample.limit,
+            sampled_at: at,
+            judged: None,
+        }
     }
 
     /// Whether it is judged at all.

@@ -159,14 +159,19 @@ impl Webhook {
 
     fn alert(&self, name: &str, status: &str) -> Option<serde_json::Value> {
         let received = self.received.lock().expect("no panic while held");
-        received.iter().find(|alert| alert["labels"]["alertname"] == name && alert["status"] == status).cloned()
+        received
+            .iter()
+            .find(|alert| alert["labels"]["alertname"] == name && alert["status"] == status)
+            .cloned()
     }
 
     /// The targets that any alert was about.
     fn targets(&self) -> Vec<String> {
         let received = self.received.lock().expect("no panic while held");
-        let mut targets: Vec<String> =
-            received.iter().filter_map(|alert| alert["labels"]["target"].as_str().map(str::to_owned)).collect();
+        let mut targets: Vec<String> = received
+            .iter()
+            .filter_map(|alert| alert["labels"]["target"].as_str().map(str::to_owned))
+            .collect();
         targets.sort();
         targets.dedup();
         targets

@@ -44,10 +44,8 @@ fn each_broken_configuration_is_refused_with_all_its_mistakes_and_nothing_starts
         // An address that cannot be bound: had it been tried, the code would be another one.
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = taken.local_addr().expect("bound").to_string();
-        let (code, output) = run(&[
-            &format!("--config.file={}", file.display()),
-            &format!("--web.listen-address={address}"),
-        ]);
+        let (code, output) =
+            run(&[&format!("--config.file={}", file.display()), &format!("--web.listen-address={address}")]);
         let name = file.file_name().expect("a file").to_string_lossy().into_owned();
         let shown = output.replace(&file.display().to_string(), &name);
         assert_eq!((code, shown.trim_end()), (Some(78), expected.trim_end()), "{name}");
@@ -115,14 +113,17 @@ fn it_shows_this_machines_processes_and_itself_within_two_intervals() {
     for area in ["fds", "threads"] {
         assert!(scrape.area("memleak_area_size_objects", "memleak_exporter", area) > Some(0.0), "{area}");
     }
-    let limit = scrape.area("memleak_area_limit_bytes", "memleak_exporter", "anon").expect("the host's at least");
+    let limit =
+        scrape.area("memleak_area_limit_bytes", "memleak_exporter", "anon").expect("the host's at least");
     assert!(limit > 1e8, "{limit}");
 }
 
 #[test]
 fn formats_are_negotiated_as_prometheus_asks_for_them() {
     let exporter = Exporter::start(&[]);
-    exporter.scrape_until("a tick", PATIENCE, |scrape| scrape.value("memleak_exporter_ticks_total", &[]).filter(|t| *t > 0.0));
+    exporter.scrape_until("a tick", PATIENCE, |scrape| {
+        scrape.value("memleak_exporter_ticks_total", &[]).filter(|t| *t > 0.0)
+    });
     let open = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let (_, body) = request(&exporter.url("/metrics"), &[("Accept", open)]);
     assert!(body.ends_with("# EOF\n"), "{}", &body[body.len().saturating_sub(200)..]);

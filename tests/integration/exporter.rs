@@ -38,9 +38,10 @@ impl Exporter {
     pub(crate) fn start_with(command: &mut Command) -> Self {
         command.arg("--web.listen-address=127.0.0.1:0");
         let mut process = Process::start(command);
-        let line = process.line_with("page=", PATIENCE);
-        let base = line.split("page=").nth(1).expect("just found").split_whitespace().next().expect("an address");
-        Self { process, base: base.trim_matches('"').trim_end_matches('/').to_owned() }
+        let line = process.line_with("listening", PATIENCE);
+        let page = line.split("page").nth(1).and_then(|rest| rest.find("http").map(|at| &rest[at..]));
+        let base = page.expect("the page's address").split(['"', ' ', '}']).next().expect("not empty");
+        Self { process, base: base.trim_end_matches('/').to_owned() }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -57,7 +58,12 @@ impl Exporter {
     }
 
     /// Scrapes until the answer is there.
-    pub(crate) fn scrape_until<T>(&self, what: &str, patience: Duration, ask: impl Fn(&Scrape) -> Option<T>) -> T {
+    pub(crate) fn scrape_until<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        ask: impl Fn(&Scrape) -> Option<T>,
+    ) -> T {
         wait_for(what, patience, || ask(&self.scrape()))
     }
 

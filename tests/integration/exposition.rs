@@ -25,10 +25,16 @@ impl Scrape {
     }
 
     /// All series with this name and at least these labels.
-    pub(crate) fn all<'a>(&'a self, name: &'a str, labels: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = &'a Series> {
+    pub(crate) fn all<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a [(&'a str, &'a str)],
+    ) -> impl Iterator<Item = &'a Series> {
         self.0.iter().filter(move |series| {
             series.name == name
-                && labels.iter().all(|(key, value)| series.labels.get(*key).is_some_and(|found| found == value))
+                && labels
+                    .iter()
+                    .all(|(key, value)| series.labels.get(*key).is_some_and(|found| found == value))
         })
     }
 

@@ -29,7 +29,8 @@ fn on_the_fixture() -> Exporter {
 /// The lines about targets, with the times of the run replaced.
 fn about_targets(body: &str) -> String {
     let mut kept = String::new();
-    for line in body.lines().filter(|line| line.contains("memleak_area_") || line.contains("memleak_target_")) {
+    for line in body.lines().filter(|line| line.contains("memleak_area_") || line.contains("memleak_target_"))
+    {
         match line.rsplit_once(' ') {
             Some((series, _)) if series.starts_with("memleak_area_last_sample_timestamp_seconds{") => {
                 kept.push_str(&format!("{series} TIME\n"));
@@ -66,7 +67,7 @@ fn the_strict_reader_of_open_metrics_takes_all_of_it() {
     let exporter = on_the_fixture();
     let (_, body) = request(&exporter.url("/metrics"), &[("Accept", OPEN_METRICS)]);
     let script = "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families as read\n\
-                  names = [family.name for family in read(sys.stdin.read())]\nassert 'memleak_target' in names, names\n\
+                  names = [family.name for family in read(sys.stdin.read())]\nassert 'memleak_target_info' in names, names\n\
                   assert len(names) == len(set(names))\n";
     let python = directory().join("venv/bin/python");
     let said = feed(Process::command(python).args(["-c", script]), &body);

@@ -120,7 +120,8 @@ fn follow(exporter: &Exporter, form: &Form, mut leaking: Vec<Watched>) -> (Vec<W
     }
     let warm = WARM_AFTER * form.lasts.as_secs_f64();
     for watched in &mut leaking {
-        watched.looks = floors(&watched.looks, form.floor_secs).into_iter().filter(|(at, _)| *at > warm).collect();
+        watched.looks =
+            floors(&watched.looks, form.floor_secs).into_iter().filter(|(at, _)| *at > warm).collect();
     }
     (leaking, ever)
 }
@@ -158,7 +159,10 @@ impl Watched {
 /// What the exporter says of a target, for whoever reads the test's output.
 fn row(scrape: &Scrape, target: &str) -> String {
     let value = |name: &str| scrape.area(name, target, "anon").unwrap_or(f64::NAN);
-    let patterns = scrape.all("memleak_area_pattern", &[("target", target), ("area", "anon")]).find(|series| series.value == 1.0).map(|series| series.labels["pattern"].clone());
+    let patterns = scrape
+        .all("memleak_area_pattern", &[("target", target), ("area", "anon")])
+        .find(|series| series.value == 1.0)
+        .map(|series| series.labels["pattern"].clone());
     format!(
         "{target:18} state {} confidence {:.3} growth {:9.0} B/s {:14} size {:.1} MB",
         value("memleak_area_leak_state"),
@@ -199,8 +203,9 @@ fn least_squares(points: &[(f64, f64)]) -> f64 {
 
 #[test]
 fn the_independent_reader_fits_floors() {
-    let looks: Vec<(f64, f64)> =
-        (0..1000).map(|index| (f64::from(index) * 0.1, f64::from(index) * 5.0 + f64::from(index % 20) * 400.0)).collect();
+    let looks: Vec<(f64, f64)> = (0..1000)
+        .map(|index| (f64::from(index) * 0.1, f64::from(index) * 5.0 + f64::from(index % 20) * 400.0))
+        .collect();
     let slope = least_squares(&floors(&looks, 4.0));
     assert!((slope - 50.0).abs() < 1.0, "{slope}");
 }

@@ -3,7 +3,13 @@
 //! One binary for all, so that it links once. `tests/run` installs the peers and sets `MEMLEAK_TEST_PEERS` and
 //! `MEMLEAK_TEST_PROGRAMS`; a peer that is missing fails its tests by name. `MEMLEAK_TEST_LONG=1` runs the long forms.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail loudly")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 mod exporter;
 mod exposition;

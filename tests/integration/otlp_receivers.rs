@@ -53,7 +53,9 @@ fn a_receiver_that_is_away_harms_nothing_and_is_served_when_it_is_back() {
     let exporter = pushing(&scratch, "grpc", grpc_port, "  queue: 5\n  timeout: 1s\n");
     let value = |name: &str, labels: &[(&str, &str)]| exporter.scrape().value(name, labels).unwrap_or(0.0);
     let exports = "memleak_exporter_otlp_exports_total";
-    wait_for("the first dropped batch", PATIENCE, || (value(exports, &[("result", "dropped")]) > 0.0).then_some(()));
+    wait_for("the first dropped batch", PATIENCE, || {
+        (value(exports, &[("result", "dropped")]) > 0.0).then_some(())
+    });
 
     let resident = || value("process_resident_memory_bytes", &[]);
     let (before, ticks_before, began) = (resident(), exporter.ticks(), now());
@@ -65,7 +67,8 @@ fn a_receiver_that_is_away_harms_nothing_and_is_served_when_it_is_back() {
     assert!(grown < 1e6, "grown by {grown} bytes in {away:?}");
     let ticks = exporter.ticks() - ticks_before;
     assert!(ticks > 2.0 * away.as_secs_f64(), "{ticks} ticks at 200 ms in {away:?}");
-    let complaints = exporter.process.output().lines().filter(|line| line.to_lowercase().contains("otlp")).count();
+    let complaints =
+        exporter.process.output().lines().filter(|line| line.to_lowercase().contains("otlp")).count();
     assert!(complaints < 5, "{complaints} lines about one outage");
 
     let receiver = Receiver::collector_at(&scratch, grpc_port, http_port);
@@ -137,7 +140,9 @@ impl Receiver {
     /// What it has received so far, request by request.
     fn batches(&self) -> Vec<Values> {
         match &self.account {
-            Account::JsonLines(file) => fs::read_to_string(file).unwrap_or_default().lines().filter_map(json_batch).collect(),
+            Account::JsonLines(file) => {
+                fs::read_to_string(file).unwrap_or_default().lines().filter_map(json_batch).collect()
+            }
             Account::Printed => printed_batches(&self.process.output()),
         }
     }
@@ -175,7 +180,8 @@ impl Drop for Receiver {
 
 fn same(pushed: &Values, scraped: &Values) {
     assert!(scraped.len() > 50, "{} series", scraped.len());
-    let differing: Vec<_> = scraped.iter().filter(|(series, value)| pushed.get(*series) != Some(*value)).collect();
+    let differing: Vec<_> =
+        scraped.iter().filter(|(series, value)| pushed.get(*series) != Some(*value)).collect();
     assert!(differing.is_empty(), "scraped but not pushed so: {differing:?}");
     let more: Vec<_> = pushed.keys().filter(|series| !scraped.contains_key(*series)).collect();
     assert!(more.is_empty(), "pushed but not scraped: {more:?}");
@@ -219,7 +225,10 @@ fn json_batch(line: &str) -> Option<Values> {
             let is_counter = metric["sum"]["isMonotonic"] == true;
             let points = if metric["sum"].is_object() { &metric["sum"] } else { &metric["gauge"] };
             let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            let Some(name) = mapped_if_known(&text(&metric["name"]), &text(&metric["unit"]), is_counter) else { continue };
+            let Some(name) = mapped_if_known(&text(&metric["name"]), &text(&metric["unit"]), is_counter)
+            else {
+                continue;
+            };
             for point in list(&points["dataPoints"]) {
                 let labels = list(&point["attributes"])
                     .iter()
@@ -269,9 +278,12 @@ fn printed_metric(text: &str, values: &mut Values) {
     for point in text.split("NumberDataPoints #").skip(1) {
         let mut labels = BTreeMap::new();
         for line in point.lines() {
-            if let Some((key, value)) = line.trim().strip_prefix("-> ").and_then(|line| line.split_once(": ")) {
+            if let Some((key, value)) = line.trim().strip_prefix("-> ").and_then(|line| line.split_once(": "))
+            {
                 let value = value.trim_end();
-                let bare = value.split_once('(').map_or(value, |(_, inner)| inner.strip_suffix(')').unwrap_or(inner));
+                let bare = value
+                    .split_once('(')
+                    .map_or(value, |(_, inner)| inner.strip_suffix(')').unwrap_or(inner));
                 labels.insert(key.to_owned(), bare.to_owned());
             }
         }

@@ -46,7 +46,9 @@ impl Process {
         let what = format!("{} to say {text:?}", self.name);
         wait_for(&what, patience, || {
             let found = self.output().lines().find(|line| line.contains(text)).map(str::to_owned);
-            if found.is_none() && let Some(status) = self.child.try_wait().expect("our own child") {
+            if found.is_none()
+                && let Some(status) = self.child.try_wait().expect("our own child")
+            {
                 panic!("{} ended with {status} before it said {text:?}:\n{}", self.name, self.output());
             }
             found

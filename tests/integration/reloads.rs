@@ -12,10 +12,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[test]
 fn a_bad_configuration_never_replaces_a_good_one() {
     let scratch = Scratch::new("reloads");
-    let exporter = Exporter::start_configured(&scratch, "sampling:\n  interval: 200ms\n", &["--web.enable-lifecycle"]);
+    let exporter =
+        Exporter::start_configured(&scratch, "sampling:\n  interval: 200ms\n", &["--web.enable-lifecycle"]);
     let value = |name: &str| exporter.scrape().value(name, &[]);
     let expect = |name: &str, wanted: f64| {
-        wait_for(&format!("{name} {wanted}"), PATIENCE, || value(name).filter(|found| (found - wanted).abs() < 1e-9));
+        wait_for(&format!("{name} {wanted}"), PATIENCE, || {
+            value(name).filter(|found| (found - wanted).abs() < 1e-9)
+        });
     };
     let successful = "memleak_exporter_config_last_reload_successful";
     let interval = "memleak_exporter_sampling_interval_seconds";
@@ -38,5 +41,7 @@ fn a_bad_configuration_never_replaces_a_good_one() {
     expect(successful, 1.0);
     expect(interval, 0.15);
     let ticks = exporter.ticks();
-    wait_for("ticks under the new configuration", PATIENCE, || (exporter.ticks() > ticks + 3.0).then_some(()));
+    wait_for("ticks under the new configuration", PATIENCE, || {
+        (exporter.ticks() > ticks + 3.0).then_some(())
+    });
 }

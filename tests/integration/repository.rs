@@ -29,7 +29,9 @@ fn files(directory: &str, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut todo = vec![root().join(directory)];
     while let Some(directory) = todo.pop() {
-        for entry in fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        for entry in
+            fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        {
             let path = entry.expect("a readable directory").path();
             if path.is_dir() {
                 todo.push(path);
@@ -49,7 +51,8 @@ fn read(path: &Path) -> String {
 /// The room that a source file belongs to: the first part of its path below `src`.
 fn room(path: &Path) -> String {
     let relative = path.strip_prefix(root().join("src")).expect("below src");
-    let first = relative.components().next().expect("not src itself").as_os_str().to_string_lossy().into_owned();
+    let first =
+        relative.components().next().expect("not src itself").as_os_str().to_string_lossy().into_owned();
     first.trim_end_matches(".rs").to_owned()
 }
 
@@ -98,22 +101,27 @@ fn word(text: &str) -> String {
 }
 
 fn is_test(path: &Path) -> bool {
-    path.file_stem().is_some_and(|stem| stem == "tests" || stem == "fixtures") || path.components().any(|part| part.as_os_str() == "tests")
+    path.file_stem().is_some_and(|stem| stem == "tests" || stem == "fixtures")
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 #[test]
 fn nothing_points_back_against_the_flow() {
     let position = |name: &str| FLOW.iter().position(|room| *room == name);
     let mut wrong = Vec::new();
-    for path in files("src", &["rs"]).iter().filter(|path| !is_test(path.strip_prefix(root()).expect("ours"))) {
+    for path in files("src", &["rs"]).iter().filter(|path| !is_test(path.strip_prefix(root()).expect("ours")))
+    {
         let own = room(path);
         if own == "main" || own == "lib" {
             continue;
         }
-        let own_position = position(&own).unwrap_or_else(|| panic!("{own} is not in the flow: add it to lib.rs and here"));
-        let strangers = STRANGERS.iter().find(|(room, _)| *room == own).map_or(&[][..], |(_, strangers)| strangers);
+        let own_position =
+            position(&own).unwrap_or_else(|| panic!("{own} is not in the flow: add it to lib.rs and here"));
+        let strangers =
+            STRANGERS.iter().find(|(room, _)| *room == own).map_or(&[][..], |(_, strangers)| strangers);
         for used in used_rooms(&code(&read(path))) {
-            let used_position = position(&used).unwrap_or_else(|| panic!("{}: crate::{used}?", path.display()));
+            let used_position =
+                position(&used).unwrap_or_else(|| panic!("{}: crate::{used}?", path.display()));
             if used_position > own_position || strangers.contains(&used.as_str()) {
                 wrong.push(format!("{} uses {used}", path.display()));
             }
@@ -139,7 +147,12 @@ fn no_file_but_the_table_spells_a_metric_name() {
             continue;
         }
         let code = code(&read(&path));
-        wrong.extend(names.iter().filter(|name| code.contains(*name)).map(|name| format!("{}: {name}", path.display())));
+        wrong.extend(
+            names
+                .iter()
+                .filter(|name| code.contains(*name))
+                .map(|name| format!("{}: {name}", path.display())),
+        );
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
@@ -160,12 +173,19 @@ fn every_source_file_is_compiled() {
             continue;
         }
         let folder = path.parent().expect("below src");
-        let parent = if folder == root().join("src") { folder.join("lib.rs") } else { folder.with_extension("rs") };
+        let parent =
+            if folder == root().join("src") { folder.join("lib.rs") } else { folder.with_extension("rs") };
         let declared = read(&parent).lines().any(|line| {
             let line = line.trim();
-            line.strip_suffix(&format!("mod {stem};")).is_some_and(|before| before.is_empty() || before.ends_with(' '))
+            line.strip_suffix(&format!("mod {stem};"))
+                .is_some_and(|before| before.is_empty() || before.ends_with(' '))
         });
-        assert!(declared, "{} is declared nowhere: {} should say `mod {stem};`", path.display(), parent.display());
+        assert!(
+            declared,
+            "{} is declared nowhere: {} should say `mod {stem};`",
+            path.display(),
+            parent.display()
+        );
     }
 }
 
@@ -185,7 +205,16 @@ fn files_stay_readable() {
 fn detect_reads_no_clock_no_file_and_logs_nothing() {
     for path in files("src/detect", &["rs"]).into_iter().chain(files("src/series", &["rs"])) {
         let code = code(&read(&path));
-        for absent in ["std::time", "std::fs", "std::env", "tracing", "Instant", "SystemTime", "static "] {
+        for absent in [
+            "std::time",
+            "std::fs",
+            "std::env",
+            "tracing",
+            "Instant",
+            "SystemTime",
+            "\nstatic ",
+            "thread_local",
+        ] {
             assert!(!code.contains(absent), "{} uses {absent}", path.display());
         }
     }

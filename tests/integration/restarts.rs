@@ -11,15 +11,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn a_restart_is_counted_and_begins_a_new_series() {
     let scratch = Scratch::new("restarts");
-    let exporter = Exporter::start_configured(&scratch, &only_the_programs("100ms", "  expected: [steady-c]\n"), &[]);
-    let present = |scrape: &crate::exposition::Scrape| scrape.value("memleak_target_present", &[("target", "steady-c")]);
-    exporter.scrape_until("the absent target", PATIENCE, |scrape| present(scrape).filter(|there| *there == 0.0));
+    let exporter =
+        Exporter::start_configured(&scratch, &only_the_programs("100ms", "  expected: [steady-c]\n"), &[]);
+    let present = |scrape: &crate::exposition::Scrape| {
+        scrape.value("memleak_target_present", &[("target", "steady-c")])
+    };
+    exporter
+        .scrape_until("the absent target", PATIENCE, |scrape| present(scrape).filter(|there| *there == 0.0));
 
     let first = Program::start("c", "steady", &["--base", "60000000"]);
     exporter.scrape_until("a first verdict", PATIENCE, |scrape| {
         scrape.area("memleak_area_growth_bytes_per_second", "steady-c", "anon")
     });
-    let restarts = |scrape: &crate::exposition::Scrape| scrape.value("memleak_target_restarts_total", &[("target", "steady-c")]);
+    let restarts = |scrape: &crate::exposition::Scrape| {
+        scrape.value("memleak_target_restarts_total", &[("target", "steady-c")])
+    };
     assert_eq!(restarts(&exporter.scrape()), Some(0.0));
 
     drop(first);

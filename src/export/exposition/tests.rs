@@ -143,7 +143,7 @@ fn scrapers_at_once_share_one_page() {
 fn a_selected_page_is_made_for_its_client_alone() {
     let exposition = exposition();
     exposition.publish(snapshot("a", 10.0));
-    let none = Selection::new::<&str>(&[], &["process"]).unwrap();
+    let none = Selection::new::<&str>(&[], &["process"], &["process"]).unwrap();
     let page = exposition.scrape_selected(Format::TEXT, &none);
     assert!(about_targets(std::str::from_utf8(&page).unwrap()).is_empty());
     assert_eq!(ready(&exposition), [false; 4]);

@@ -40,7 +40,7 @@ use std::{
 };
 
 /// The name of the instrumentation scope and of the service, unless the configuration says another.
-pub(super) const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
+const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
 /// At most this many data points of gauges go into one request. A point takes 100 to 150 bytes there, 400 with names
 /// as long as a command line, so the limit of the receiver is far; but while a part is collected and while it is encoded
 /// it takes a multiple of that, and the runtime does nothing else: 2 MB and 2 ms with parts of this size.

@@ -47,7 +47,7 @@ pub(super) async fn run(transport: Transport, queue: Arc<Queue>, hurry: Arc<Noti
             Err(Failure::Later { cause, wait }) => {
                 stats.failed.inc();
                 let trouble = trouble.get_or_insert_with(|| Trouble::log_begin(&transport, &queue, &cause));
-                let wait = wait.map_or(trouble.wait(), |asked| asked.min(WAIT_MAX));
+                let wait = wait.map_or_else(|| trouble.wait(), |asked| asked.min(WAIT_MAX));
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = hurry.notified() => {}
@@ -78,7 +78,7 @@ impl Trouble {
         tracing::warn!(
             endpoint = transport.endpoint(),
             cause,
-            "otlp endpoint does not take the metrics, trying again silently"
+            "otlp endpoint does not take the metrics; further failures are counted, not logged"
         );
         Self { overflowed_before: queue.overflowed(), refused: 0, next_wait: WAIT_MIN }
     }

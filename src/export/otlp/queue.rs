@@ -14,9 +14,9 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// At most this many data points wait, whatever the configured number of batches: a point takes about 300 bytes here,
-/// so that this is about 75 MB. One batch is always kept, even if it alone has more.
-const POINTS_MAX: usize = 250_000;
+/// At most this many data points wait, whatever the configured number of batches: a point takes 235 bytes here, so that
+/// this is 24 MB. One batch is always kept, even if it alone has more.
+const POINTS_MAX: usize = 100_000;
 
 /// One push.
 #[derive(Debug)]
@@ -83,7 +83,10 @@ impl Queue {
 
     /// Adds a push, and drops the oldest ones if it is one too many.
     pub(super) fn push(&self, parts: Vec<ResourceMetrics>) {
-        let batch = Batch::new(parts);
+        self.add(Batch::new(parts));
+    }
+
+    fn add(&self, batch: Batch) {
         let mut waiting = self.lock();
         while !waiting.batches.is_empty()
             && (waiting.batches.len() >= self.batches_max || waiting.points + batch.points > POINTS_MAX)
@@ -208,25 +211,28 @@ mod tests {
     #[test]
     fn points_are_bounded_too_but_the_newest_stays() {
         let queue = Queue::new(32, stats());
-        let points = |count| Batch { parts: Vec::new(), parts_sent: AtomicUsize::new(0), points: count };
-        let mut waiting = queue.lock();
-        waiting.points = POINTS_MAX - 1 + POINTS_MAX;
-        waiting.batches.extend([Arc::new(points(POINTS_MAX - 1)), Arc::new(points(POINTS_MAX))]);
-        drop(waiting);
-        queue.push(parts_of_an_empty_snapshot_with_one_family());
-        let waiting = queue.lock();
-        assert_eq!((waiting.batches.len(), waiting.points, waiting.overflowed), (1, 1, 2));
+        let check = |points, expected: (usize, usize, u64)| {
+            queue.add(Batch { parts: Vec::new(), parts_sent: AtomicUsize::new(0), points });
+            let waiting = queue.lock();
+            assert_eq!((waiting.batches.len(), waiting.points, waiting.overflowed), expected);
+        };
+        check(POINTS_MAX + 1, (1, POINTS_MAX + 1, 0));
+        check(POINTS_MAX - 1, (1, POINTS_MAX - 1, 1));
+        check(1, (2, POINTS_MAX, 1));
+        check(1, (2, 2, 2));
     }
 
-    fn parts_of_an_empty_snapshot_with_one_family() -> Vec<ResourceMetrics> {
+    #[test]
+    fn the_points_of_a_push_are_counted() {
         let registry = prometheus::Registry::new();
         let metric = crate::export::metric::own::INTERVAL;
         let gauge = prometheus::Gauge::new(metric.name, metric.help).unwrap();
         registry.register(Box::new(gauge)).unwrap();
         let options =
             Options { resource: BTreeMap::new(), temporality: Temporality::Cumulative, series_max: 10 };
-        Collection::new(&options, &BTreeMap::new())
-            .collect(&crate::snapshot::Snapshot::default(), &registry.gather())
+        let parts = Collection::new(&options, &BTreeMap::new())
+            .collect(&crate::snapshot::Snapshot::default(), &registry.gather());
+        assert_eq!(Batch::new(parts).points, 1);
     }
 
     #[test]

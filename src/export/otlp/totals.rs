@@ -6,7 +6,7 @@
 //! whole from the snapshot or the registry. A histogram is copied; see [`super::histogram`].
 
 use super::{
-    collection::{Reader, SCOPE_NAME, scope},
+    collection::{Reader, scope},
     histogram::{Copied, bounds},
     readings::{OwnName, Reading, Rows, own_attributes, own_name, own_readings},
 };
@@ -55,7 +55,7 @@ struct Mirrored {
 
 impl fmt::Debug for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(SCOPE_NAME).field("observed", &self.observed).finish_non_exhaustive()
+        f.debug_struct("Totals").field("observed", &self.observed).finish_non_exhaustive()
     }
 }
 

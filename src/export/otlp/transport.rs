@@ -66,7 +66,7 @@ impl Transport {
             OtlpProtocol::Grpc => (over_grpc(config, &uri, headers)?, None),
             OtlpProtocol::HttpProtobuf => {
                 let witness = Witness::new(tls::client(config, &uri)?);
-                (over_http(config, headers, witness.clone())?, Some(witness))
+                (over_http(config, &headers, witness.clone())?, Some(witness))
             }
         };
         Ok(Self { exporter, witness, endpoint: uri.to_string(), timeout: config.timeout })
@@ -139,7 +139,7 @@ fn over_grpc(config: &Otlp, uri: &Uri, headers: HeaderMap) -> anyhow::Result<Met
     Ok(builder.build()?)
 }
 
-fn over_http(config: &Otlp, headers: HeaderMap, client: Witness) -> anyhow::Result<MetricExporter> {
+fn over_http(config: &Otlp, headers: &HeaderMap, client: Witness) -> anyhow::Result<MetricExporter> {
     let headers: HashMap<String, String> = headers
         .iter()
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))

@@ -14,6 +14,7 @@ fn finding(growth: f64) -> Finding {
         pattern: Pattern::Linear,
         severity: Severity::Low,
         time_to_limit: None,
+        floor: 1.0,
         leaked: 0.0,
         since: 0.0,
         evidence: Evidence::default(),

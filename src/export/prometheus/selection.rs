@@ -31,27 +31,38 @@ pub enum SelectionError {
     #[error("collect[] and exclude[] cannot be used together; use one of them")]
     Both,
     /// No collector has this name.
-    #[error("unknown collector {name:?}; known: {known}", known = COLLECTORS.join(", "))]
+    #[error("unknown collector {name:?}; known: {known}")]
     Unknown {
         /// The name that was asked for.
         name: String,
+        /// The names that there are.
+        known: String,
     },
 }
 
 impl Selection {
-    /// The selection that the values of `collect[]` and `exclude[]` ask for.
+    /// The selection that the values of `collect[]` and `exclude[]` ask for, out of the `known` collectors.
     ///
     /// # Errors
     /// Both are given, or a name is unknown.
-    pub fn new<S: AsRef<str>>(collect: &[S], exclude: &[S]) -> Result<Self, SelectionError> {
+    pub fn new<S: AsRef<str>>(
+        collect: &[S],
+        exclude: &[S],
+        known: &[&'static str],
+    ) -> Result<Self, SelectionError> {
+        let find = |name: &S| {
+            let found = known.iter().copied().find(|known| *known == name.as_ref());
+            found.ok_or_else(|| SelectionError::Unknown {
+                name: name.as_ref().to_owned(),
+                known: known.join(", "),
+            })
+        };
         match (collect, exclude) {
             ([], []) => Ok(Self::All),
-            (names, []) => {
-                names.iter().map(|name| known(name.as_ref())).collect::<Result<_, _>>().map(Self::Only)
-            }
+            (names, []) => names.iter().map(find).collect::<Result<_, _>>().map(Self::Only),
             ([], names) => {
-                let out = names.iter().map(|name| known(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
-                Ok(Self::Only(COLLECTORS.into_iter().filter(|name| !out.contains(name)).collect()))
+                let out = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+                Ok(Self::Only(known.iter().copied().filter(|name| !out.contains(name)).collect()))
             }
             _ => Err(SelectionError::Both),
         }
@@ -67,17 +78,13 @@ impl Selection {
     }
 }
 
-fn known(name: &str) -> Result<&'static str, SelectionError> {
-    let found = COLLECTORS.into_iter().find(|known| *known == name);
-    found.ok_or_else(|| SelectionError::Unknown { name: name.to_owned() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(collect: &[&str], exclude: &[&str], expected: Result<bool, &str>) {
-        let shown = Selection::new(collect, exclude).map(|selection| selection.includes(Kind::Process));
+        let shown =
+            Selection::new(collect, exclude, &COLLECTORS).map(|selection| selection.includes(Kind::Process));
         assert_eq!(shown.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
     }
 

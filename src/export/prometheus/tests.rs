@@ -39,12 +39,14 @@ fn leak() -> Verdict {
         pattern: Pattern::Linear,
         severity: Severity::High,
         time_to_limit: Some(Estimate { value: 3600.0, lower: 1800.0, upper: f64::INFINITY }),
+        floor: 1.0,
         leaked: 4096.0,
         since: 1_699_990_000.0,
         evidence: Evidence::default(),
     };
     let id = EpisodeId::new(Identity { pid: 1, start_ticks: 2 }, "anon", 5.0);
-    let episode = Episode { id, since: 1_699_990_000.0, opened_at: 1.0, confirmed_at: Some(2.0) };
+    let episode =
+        Episode { id, since: 1_699_990_000.0, floor_before: 1.0, opened_at: 1.0, confirmed_at: Some(2.0) };
     Verdict { state: LeakState::Confirmed, finding: Some(finding), episode: Some(episode), leaked: 4096.0 }
 }
 
@@ -172,7 +174,7 @@ fn a_pid_is_a_label_where_asked_for() {
 #[test]
 fn a_selection_leaves_targets_out_and_keeps_the_own_metrics() {
     let mut out = Vec::new();
-    let none = Selection::new::<&str>(&[], &["process"]).unwrap();
+    let none = Selection::new::<&str>(&[], &["process"], &["process"]).unwrap();
     render(&Page { snapshot: &small(), selection: &none, own: &own() }, Layout::Text, &mut out);
     let page = String::from_utf8(out).unwrap();
     assert!(!page.contains("memleak_"));

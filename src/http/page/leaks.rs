@@ -193,7 +193,7 @@ impl fmt::Display for Size {
         };
         write!(f, " <small>{whose} limit {}", Amount { value: limit.value, bytes })?;
         if limit.value > 0.0 {
-            write!(f, ", {} used", Share(limit.used / limit.value))?;
+            write!(f, "</small> <small>{} used", Share(limit.used / limit.value))?;
         }
         f.write_str("</small>")
     }

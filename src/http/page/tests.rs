@@ -27,6 +27,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
     TargetView {
         target: Arc::new(Target { kind: Kind::Process, name: name.into() }),
         info: TargetInfo::default(),
+        is_expected: false,
         members: 1,
         restarts: 0,
         episodes: 0,
@@ -45,11 +46,13 @@ fn finding(growth: f64, confidence: f64) -> Finding {
         pattern: Pattern::SustainedHigh,
         severity: Severity::High,
         time_to_limit: Some(Estimate { value: 7200.0, lower: 3600.0, upper: f64::INFINITY }),
+        floor: 1.0,
         leaked: 1e6,
         since: NOW - 600.0,
         evidence: Evidence {
             rise: 1e6,
             window_secs: 600.0,
+            bucket_secs: 36.0,
             steps_up: 5,
             steps: 6,
             horizons: 2,
@@ -64,6 +67,7 @@ fn verdict(state: LeakState, finding: Option<Finding>) -> Option<Verdict> {
     let episode = Episode {
         id: EpisodeId::new(identity, "anon", NOW),
         since: NOW - 600.0,
+        floor_before: 1.0,
         opened_at: NOW,
         confirmed_at: None,
     };
@@ -96,7 +100,8 @@ fn a_leak_is_told_with_all_that_is_known_of_it() {
         "anon",
         "pid 4711",
         "312 MB",
-        "cgroup limit 2.0 GB, 50 % used",
+        "cgroup limit 2.0 GB",
+        "50 % used",
         "+3.6 GB",
         "97 %",
         "sustained high",

@@ -26,6 +26,7 @@ fn finding(time_to_limit: f64) -> Finding {
         pattern: Pattern::Linear,
         severity: Severity::High,
         time_to_limit: Some(Estimate { value: time_to_limit, lower: 60.0, upper: f64::INFINITY }),
+        floor: 1.0,
         leaked: 5.0,
         since: 3.0,
         evidence: Evidence::default(),
@@ -52,6 +53,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
     TargetView {
         target: Arc::new(Target { kind: Kind::Process, name: name.into() }),
         info: TargetInfo { unit: "a.service".into(), ..TargetInfo::default() },
+        is_expected: false,
         members: 2,
         restarts: 3,
         episodes: 4,
@@ -151,13 +153,13 @@ fn more_targets_than_the_default_limit_all_arrive_in_parts() {
     let many: Vec<TargetView> =
         (0..targets).map(|n| target(&n.to_string(), vec![area("rss", Unit::Bytes, None)])).collect();
     let parts = collection(Temporality::Cumulative).collect(&snapshot(many), &[]);
-    let lines = lines(&parts);
-    assert!(!lines.iter().any(|line| line.contains("overflow")));
+    let all = lines(&parts);
+    assert!(!all.iter().any(|line| line.contains("overflow")));
     for name in ["memleak.area.size [By]", "memleak.target.restarts []"] {
-        assert_eq!(lines.iter().filter(|line| line.starts_with(name)).count(), targets, "{name}");
+        assert_eq!(all.iter().filter(|line| line.starts_with(name)).count(), targets, "{name}");
     }
     for part in &parts[..parts.len() - 1] {
-        let points = super::tests::lines(std::slice::from_ref(part)).len();
+        let points = lines(std::slice::from_ref(part)).len();
         assert!(points <= PART_POINTS_MAX, "{points}");
     }
 }
@@ -251,7 +253,7 @@ fn differences_begin_with_the_first_push() {
 #[test]
 fn every_own_metric_has_a_name_and_those_of_the_process_follow_a_rule() {
     let family = |name: &str| {
-        let mut family = MetricFamily::new();
+        let mut family = MetricFamily::default();
         family.set_name(name.to_owned());
         own_name(&family, own::ALL).map(|own| (own.name.into_owned(), own.unit))
     };
