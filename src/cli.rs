@@ -16,9 +16,9 @@ const EXIT_CONFIG: u8 = 78;
 /// Without any flag it watches every process of this machine, every 3 seconds, and serves the verdicts on port 10099.
 #[derive(Debug, Parser)]
 #[command(name = "memleak_exporter", version, max_term_width = 110)]
-struct Arguments {
+struct CommandLine {
     #[command(flatten)]
-    serve: serve::Arguments,
+    serve: serve::ServeArguments,
 }
 
 /// Why a command ended badly.
@@ -33,7 +33,7 @@ pub(crate) enum Failure {
 /// Runs the command that the arguments ask for.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _nowhere_to_say_it = error.print();
@@ -55,4 +55,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn complain(text: &str) {
     let _nowhere_to_say_it = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
+    }
 }

@@ -1,6 +1,6 @@
 //! Collect: reads the world and returns samples. It computes no rate and judges nothing.
 //!
-//! A collector is one file here and one line in [`all`]. It may keep files open and remember how to read them, but no
+//! A collector is one file here and one line in [`ALL`]. It may keep files open and remember how to read them, but no
 //! previous value: whatever is derived from two samples is derived later, from the series.
 
 pub mod paths;

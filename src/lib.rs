@@ -1,4 +1,4 @@
-//! memleak_exporter says **which part of which program leaks memory, how sure that is, how fast it grows and when it
+//! `memleak_exporter` says **which part of which program leaks memory, how sure that is, how fast it grows and when it
 //! will run out**, as Prometheus metrics and OTLP.
 //!
 //! This page is the map. The code is five rooms with one direction, and the modules stand below in the order of the

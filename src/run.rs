@@ -111,10 +111,10 @@ async fn serve(options: Options, config: Config) -> anyhow::Result<()> {
     reloading.abort();
     let _gone_already = control.send(Control::Stop);
     let pusher = tokio::task::spawn_blocking(move || ticking.join()).await;
-    if let Ok(Ok(Some(pusher))) = pusher {
-        if !pusher.flush(LAST_PUSH).await {
-            tracing::warn!("the OTLP endpoint did not take what was waiting");
-        }
+    if let Ok(Ok(Some(pusher))) = pusher
+        && !pusher.flush(LAST_PUSH).await
+    {
+        tracing::warn!("the OTLP endpoint did not take what was waiting");
     }
     tracing::info!("stopped");
     served

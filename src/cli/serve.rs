@@ -13,7 +13,7 @@ use std::{io::Write as _, path::PathBuf};
 /// Flags of the exporter. Their names are those that Prometheus' own exporters use.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent flag of the command line")]
-pub(super) struct Arguments {
+pub(super) struct ServeArguments {
     /// Configuration file (YAML). Without one everything has its default.
     #[arg(long = "config.file", value_name = "FILE")]
     config_file: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub(super) struct Arguments {
     log_format: logging::Format,
 }
 
-impl Arguments {
+impl ServeArguments {
     pub(super) fn run(self) -> Result<(), Failure> {
         let listen = self.listen();
         listen.check().map_err(Failure::Other)?;

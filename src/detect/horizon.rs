@@ -56,8 +56,8 @@ pub struct Horizon {
     pub onset: Seconds,
     /// The floor it began from.
     pub onset_floor: f64,
-    /// Whether the growth was there at the window's start already.
-    pub grows_from_start: bool,
+    /// The bucket in which it began; 0 when it was there at the window's start already.
+    pub onset_bucket: usize,
     /// Median height of the ceilings above the floors.
     pub amplitude: f64,
     /// Whether the growth matters at all.
@@ -103,7 +103,7 @@ impl Horizon {
             floor: middle_floor + drift.slope * span_secs / 2.0,
             onset: first_at,
             onset_floor: *floors.first()?,
-            grows_from_start: true,
+            onset_bucket: 0,
             amplitude,
             material: false,
             sees_start: first_at - subject.started_at < 0.25 * span_secs + window.width_secs,
@@ -126,7 +126,7 @@ impl Horizon {
     /// Finds when the growth began.
     fn date(&mut self, times: &[f64], floors: &[f64]) {
         let bend = shape::onset(times, floors);
-        self.grows_from_start = bend == 0;
+        self.onset_bucket = bend;
         if let (Some(time), Some(floor)) = (times.get(bend), floors.get(bend)) {
             self.onset = *time;
             self.onset_floor = *floor;

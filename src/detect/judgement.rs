@@ -155,14 +155,14 @@ impl Judgement {
     /// was there from its start already.
     fn origin(&self, deciding: &Horizon, ladder: &Ladder) -> (Seconds, f64) {
         let mut origin = (deciding.onset, deciding.onset_floor);
-        let mut from_start = deciding.grows_from_start;
+        let mut from_start = deciding.onset_bucket == 0;
         for (_, longer) in self.speaking().filter(|(_, other)| other.width_secs > deciding.width_secs) {
             let agrees = longer.material && longer.drift.slope > STOPPED_SHARE * deciding.drift.slope;
             if !from_start || !agrees {
                 break;
             }
             origin = (longer.onset, longer.onset_floor);
-            from_start = longer.grows_from_start;
+            from_start = longer.onset_bucket == 0;
         }
         (origin.0.max(ladder.first_at()), origin.1)
     }

@@ -28,7 +28,9 @@ impl Pages for Served {
         let content_type = format.content_type();
         match &wanted.selection {
             Selection::All => Scrape { body: self.exposition.scrape(format, gzip), content_type, gzip },
-            some => Scrape { body: self.exposition.scrape_selected(format, some), content_type, gzip: false },
+            some @ Selection::Only(_) => {
+                Scrape { body: self.exposition.scrape_selected(format, some), content_type, gzip: false }
+            }
         }
     }
 

@@ -1,6 +1,10 @@
 //! Reload: a new configuration on SIGHUP or by request. A bad one changes nothing and says so.
 
-use super::{build_pusher, clock::Clock, tick::Control};
+use super::{
+    build_pusher,
+    clock::Clock,
+    tick::{Change, Control},
+};
 use crate::{
     collect::host::HostFacts,
     config::{Config, ConfigErrors, written},
@@ -72,7 +76,7 @@ impl Reloader {
         let pusher = build_pusher(&config, &self.facts, &self.own).map_err(|error| format!("{error:#}"))?;
         let interval_secs = config.sampling.interval.as_secs_f64();
         self.control
-            .send(Control::Reconfigure(Box::new(config), pusher))
+            .send(Control::Reconfigure(Box::new(Change { config, pusher })))
             .map_err(|_ended| String::from("the tick has ended"))?;
         self.own.reloaded(self.clock.now().wall(), interval_secs);
         Ok(())

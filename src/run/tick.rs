@@ -33,9 +33,15 @@ const COLLECT_SHARE: f64 = 0.8;
 /// What the tick is told from outside.
 pub(super) enum Control {
     /// A new configuration, with the pusher that it asks for.
-    Reconfigure(Box<Config>, Option<Pusher>),
+    Reconfigure(Box<Change>),
     /// The end.
     Stop,
+}
+
+/// A new configuration with what was built for it.
+pub(super) struct Change {
+    pub(super) config: Config,
+    pub(super) pusher: Option<Pusher>,
 }
 
 /// What the tick needs from the rest of the program.
@@ -89,7 +95,7 @@ impl Ticker {
         let mut next = instant();
         loop {
             match control.recv_timeout(next.saturating_duration_since(instant())) {
-                Ok(Control::Reconfigure(config, pusher)) => self.reconfigure(&config, pusher),
+                Ok(Control::Reconfigure(change)) => self.reconfigure(*change),
                 Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return self.pusher,
                 Err(RecvTimeoutError::Timeout) => {
                     self.tick(next);
@@ -187,8 +193,9 @@ impl Ticker {
         }
     }
 
-    fn reconfigure(&mut self, config: &Config, pusher: Option<Pusher>) {
-        match start_workers(config, &self.surroundings) {
+    fn reconfigure(&mut self, change: Change) {
+        let Change { config, pusher } = change;
+        match start_workers(&config, &self.surroundings) {
             Ok(workers) => self.workers = workers,
             Err(error) => tracing::error!(%error, "cannot start a collector's thread; the old ones go on"),
         }

@@ -55,6 +55,14 @@ struct JudgedArea {
     finding: Option<Finding>,
 }
 
+/// One sample with what is known around it.
+struct Look<'a> {
+    sample: &'a Sample,
+    at: Seconds,
+    member: &'a Member,
+    limit: Option<Limit>,
+}
+
 /// A target's history.
 #[derive(Default)]
 pub(super) struct TargetRecord {
@@ -194,13 +202,8 @@ impl Watch {
         }
         let interval_secs = self.interval_secs;
         let judged = area.judged.get_or_insert_with(|| Box::new(JudgedArea::new(interval_secs)));
-        let circumstances =
-            Circumstances { unit: area.area.unit, started_at: watched.member.started_at, limit: area.limit };
-        let Some(transition) =
-            judged.take_in(sample, at, &circumstances, &watched.member, &mut self.scratch, events)
-        else {
-            return;
-        };
+        let look = Look { sample, at, member: &watched.member, limit: area.limit };
+        let Some(transition) = judged.take_in(&look, &mut self.scratch, events) else { return };
         if transition.to == LeakState::Confirmed
             && let Some(record) = self.targets.get_mut(&watched.member.target)
         {
@@ -325,22 +328,22 @@ impl JudgedArea {
 
     fn take_in(
         &mut self,
-        sample: &Sample,
-        at: Seconds,
-        circumstances: &Circumstances,
-        member: &Member,
+        look: &Look<'_>,
         scratch: &mut Scratch,
         events: &mut Vec<Event>,
     ) -> Option<Transition> {
-        let closed = self.ladder.push(at, sample.size);
+        let area = &look.sample.area;
+        let closed = self.ladder.push(look.at, look.sample.size);
         if !closed.any() {
             return None;
         }
-        self.finding = self.judgement.update(&self.ladder, closed, circumstances, scratch);
+        let circumstances =
+            Circumstances { unit: area.unit, started_at: look.member.started_at, limit: look.limit };
+        self.finding = self.judgement.update(&self.ladder, closed, &circumstances, scratch);
         if let Some(finding) = &self.finding {
-            events.push(Event::Verdict(finding.clone(), circumstances.unit));
+            events.push(Event::Verdict(finding.clone(), area.unit));
         }
-        self.tracker.step(self.finding.as_ref(), member.identity, &sample.area.name, at)
+        self.tracker.step(self.finding.as_ref(), look.member.identity, &area.name, look.at)
     }
 }
 

@@ -44,9 +44,19 @@ fn judge(hours: f64, size: impl Fn(f64, u32) -> f64) -> (LeakState, bool, Option
     (tracker.state(), ever, finding)
 }
 
+/// How many whole periods have passed.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times here are small and positive"
+)]
+fn turn(at: f64, period: f64) -> u32 {
+    (at / period) as u32
+}
+
 /// Garbage of `height` collected every `period` seconds, a little irregular.
 fn saw(at: f64, period: f64, height: f64) -> f64 {
-    height * (at / period).fract() * (1.0 + 0.2 * noise((at / period) as u32))
+    height * (at / period).fract() * (1.0 + 0.2 * noise(turn(at, period)))
 }
 
 fn check_leak(hours: f64, per_sec: f64, size: impl Fn(f64, u32) -> f64) {
