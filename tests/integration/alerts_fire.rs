@@ -5,7 +5,7 @@ use crate::{
     exporter::{Exporter, Scratch, get},
     peers::{free_port, program},
     process::{Process, wait_for},
-    programs::{Program, only_the_programs},
+    programs::Family,
 };
 use std::{
     fs,
@@ -18,17 +18,18 @@ use std::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(400);
+const PROGRAMS: Family = Family::new("alerts", 7002);
 const ALERT: &str = "MemoryLeakConfirmed";
 
 #[test]
 fn a_leak_reaches_a_person_and_the_end_of_it_too() {
     let scratch = Scratch::new("alerts");
-    let exporter = Exporter::start_configured(&scratch, &only_the_programs("100ms", ""), &[]);
+    let exporter = Exporter::start_configured(&scratch, &PROGRAMS.configuration("100ms", ""), &[]);
     let webhook = Webhook::listen();
     let alertmanager = alertmanager(&scratch, webhook.port);
     let prometheus = prometheus(&scratch, exporter.address(), alertmanager.port);
-    let leaking = Program::start("python", "leak", &["--rate", "600000"]);
-    let healthy = Program::start("c", "steady", &[]);
+    let leaking = PROGRAMS.start("python", "leak", &["--rate", "600000"]);
+    let healthy = PROGRAMS.start("c", "steady", &[]);
 
     let fired = wait_for("the alert at the webhook", PATIENCE, || webhook.alert(ALERT, "firing"));
     let labels = &fired["labels"];
@@ -43,10 +44,11 @@ fn a_leak_reaches_a_person_and_the_end_of_it_too() {
     assert_eq!(prometheus.query(&format!("up{{instance=\"{}\"}}", exporter.address())), Some(1.0));
     assert_eq!(webhook.targets(), [leaking.target.as_str()], "nobody but the leaking program is accused");
 
+    let target = leaking.target.clone();
     drop(leaking);
-    let gone = "memleak_area_size_bytes{target=\"python leak.py\"}";
-    wait_for("the series to vanish", PATIENCE, || prometheus.query(gone).is_none().then_some(()));
-    assert!(exporter.scrape().area("memleak_area_size_bytes", "python leak.py", "anon").is_none());
+    let gone = format!("memleak_area_size_bytes{{target=\"{target}\"}}");
+    wait_for("the series to vanish", PATIENCE, || prometheus.query(&gone).is_none().then_some(()));
+    assert!(exporter.scrape().area("memleak_area_size_bytes", &target, "anon").is_none());
     assert!(exporter.scrape().area("memleak_area_size_bytes", &healthy.target, "anon").is_some());
     wait_for("the resolution at the webhook", PATIENCE, || webhook.alert(ALERT, "resolved"));
 }

@@ -8,7 +8,7 @@ use crate::{
     exporter::{Exporter, Scratch},
     exposition::Scrape,
     process::{now, pause},
-    programs::{Program, only_the_programs},
+    programs::{Family, Program},
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,6 +16,8 @@ use std::{collections::BTreeSet, time::Duration};
 const AGREEMENT: f64 = 0.15;
 /// Nothing is fitted before this share of the run: runtimes warm up.
 const WARM_AFTER: f64 = 0.35;
+
+const PROGRAMS: Family = Family::new("ten", 7001);
 
 /// How long and how fast.
 struct Form {
@@ -70,15 +72,15 @@ fn of_ten_programs_exactly_the_five_that_leak_are_confirmed() {
 
 fn check(form: &Form) {
     let scratch = Scratch::new("leaks");
-    let exporter = Exporter::start_configured(&scratch, &only_the_programs(form.interval, ""), &[]);
+    let exporter = Exporter::start_configured(&scratch, &PROGRAMS.configuration(form.interval, ""), &[]);
     let leaking: Vec<Watched> =
         ["node", "python", "go", "java", "c"].map(|runtime| Watched::leaking(runtime, form)).into();
     let healthy = [
-        Program::start("node", "sawtooth", &form.sawtooth),
-        Program::start("java", "warmup", &form.warmup),
-        Program::start("python", "daily", &form.daily),
-        Program::start("c", "step", &form.step),
-        Program::start("go", "steady", &[]),
+        PROGRAMS.start("node", "sawtooth", &form.sawtooth),
+        PROGRAMS.start("java", "warmup", &form.warmup),
+        PROGRAMS.start("python", "daily", &form.daily),
+        PROGRAMS.start("c", "step", &form.step),
+        PROGRAMS.start("go", "steady", &[]),
     ];
     let (leaking, ever) = follow(&exporter, form, leaking);
     let scrape = exporter.scrape();
@@ -133,7 +135,7 @@ fn confirmed(scrape: &Scrape) -> BTreeSet<String> {
 
 impl Watched {
     fn leaking(runtime: &str, form: &Form) -> Self {
-        Self { program: Program::start(runtime, "leak", &["--rate", form.rate]), looks: Vec::new() }
+        Self { program: PROGRAMS.start(runtime, "leak", &["--rate", form.rate]), looks: Vec::new() }
     }
 
     fn slope(&self) -> f64 {
@@ -164,7 +166,7 @@ fn row(scrape: &Scrape, target: &str) -> String {
         .find(|series| series.value == 1.0)
         .map(|series| series.labels["pattern"].clone());
     format!(
-        "{target:18} state {} confidence {:.3} growth {:9.0} B/s {:14} size {:.1} MB",
+        "{target:24} state {} confidence {:.3} growth {:9.0} B/s {:14} size {:.1} MB",
         value("memleak_area_leak_state"),
         value("memleak_area_leak_confidence_ratio"),
         value("memleak_area_growth_bytes_per_second"),

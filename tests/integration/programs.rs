@@ -3,6 +3,13 @@
 use crate::process::Process;
 use std::{path::PathBuf, time::Duration};
 
+/// The programs of one test. Tests run side by side, so each tells its own apart from the others' by their seed, and
+/// names them by rule.
+pub(crate) struct Family {
+    name: &'static str,
+    seed: u32,
+}
+
 /// A program that runs until it is dropped.
 pub(crate) struct Program {
     pub(crate) process: Process,
@@ -10,23 +17,45 @@ pub(crate) struct Program {
     pub(crate) target: String,
 }
 
-impl Program {
+impl Family {
+    pub(crate) const fn new(name: &'static str, seed: u32) -> Self {
+        Self { name, seed }
+    }
+
     /// Starts a behaviour in a runtime and waits until it has allocated its base.
-    pub(crate) fn start(runtime: &str, behaviour: &str, options: &[&str]) -> Self {
+    pub(crate) fn start(&self, runtime: &str, behaviour: &str, options: &[&str]) -> Program {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/programs/start");
         let mut command = Process::command(script);
         command.env("PROGRAMS_DIR", directory()).args([runtime, behaviour]).args(options);
+        command.args(["--seed", &self.seed.to_string()]);
         let mut process = Process::start(&mut command);
         process.line_with("ready", Duration::from_secs(60));
-        let target = match runtime {
+        Program { process, target: self.target(runtime, behaviour) }
+    }
+
+    /// The name of the target that a program makes.
+    pub(crate) fn target(&self, runtime: &str, behaviour: &str) -> String {
+        let program = match runtime {
             "node" => format!("node {behaviour}.js"),
             "python" => format!("python {behaviour}.py"),
             "java" => format!("java {behaviour}.jar"),
             native => format!("{behaviour}-{native}"),
         };
-        Self { process, target }
+        format!("{}: {program}", self.name)
     }
 
+    /// A configuration under which nothing but this family is watched; `rest` goes on below `processes`.
+    pub(crate) fn configuration(&self, interval: &str, rest: &str) -> String {
+        let Self { name, seed } = self;
+        format!(
+            "sampling:\n  interval: {interval}\n  full_interval: 5s\nprocesses:\n  include: ['{name}: .*']\n  rules:\n  \
+             - name: '{name}: {{script}}'\n    executable: node|java|python.*\n    command_line: '--seed {seed}$'\n  \
+             - name: '{name}: {{executable}}'\n    executable: '.*-(go|c)'\n    command_line: '--seed {seed}$'\n{rest}"
+        )
+    }
+}
+
+impl Program {
     /// Anonymous resident memory by the kernel's own account, in bytes.
     pub(crate) fn anonymous_bytes(&self) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid())).ok()?;
@@ -40,13 +69,5 @@ fn directory() -> PathBuf {
     std::env::var_os("MEMLEAK_TEST_PROGRAMS").map_or_else(
         || panic!("MEMLEAK_TEST_PROGRAMS is not set: run tests/run, or tests/programs/build and set it"),
         PathBuf::from,
-    )
-}
-
-/// A configuration under which nothing but the watched programs is watched.
-pub(crate) fn only_the_programs(interval: &str, rest: &str) -> String {
-    format!(
-        "sampling:\n  interval: {interval}\n  full_interval: 5s\nprocesses:\n  group_by: [script, executable]\n  \
-         include: ['.*(leak|sawtooth|warmup|daily|step|steady)[.-].*']\n{rest}"
     )
 }
