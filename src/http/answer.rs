@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
     body::{Body, Bytes, Frame, SizeHint},
-    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 use std::{
     convert::Infallible,
@@ -46,13 +46,11 @@ impl Answer {
         self
     }
 
-    /// The response; for HEAD hyper leaves the body out and keeps its length.
+    /// The response. hyper adds the length of the body, and for HEAD leaves the body out.
     pub(super) fn into_response(self, turn: Arc<Turn>) -> Response<AnswerBody> {
-        let length = HeaderValue::from(self.body.len());
         let mut response = Response::new(AnswerBody { bytes: Full::new(self.body), turn });
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
-        response.headers_mut().insert(CONTENT_LENGTH, length);
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }

@@ -144,6 +144,10 @@ fn named_address(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     addresses.sort();
     addresses.dedup();
+    all_of(addresses)
+}
+
+fn all_of(addresses: Vec<SocketAddr>) -> io::Result<Vec<TcpListener>> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut missing = io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address");
     for mut address in addresses {
@@ -248,6 +252,18 @@ mod tests {
         }
         let error = format!("{:#}", bind(&options(&["192.0.2.1:0"])).unwrap_err());
         assert!(error.contains("no such address"), "{error}");
+    }
+
+    #[test]
+    fn a_name_with_several_addresses_has_one_port_and_hides_no_trouble() {
+        let addresses = |texts: [&str; 2]| texts.map(|text| text.parse().unwrap()).to_vec();
+        let both = all_of(addresses(["127.0.0.1:0", "127.0.0.2:0"])).unwrap();
+        let ports: Vec<u16> = both.iter().map(|one| one.local_addr().unwrap().port()).collect();
+        assert_eq!(ports, [ports[0]; 2]);
+        assert_eq!(all_of(addresses(["192.0.2.1:0", "127.0.0.1:0"])).unwrap().len(), 1, "one is not ours");
+        let taken = format!("127.0.0.1:{}", ports[0]);
+        let error = all_of(addresses([&taken, "127.0.0.3:0"])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
     }
 
     #[test]

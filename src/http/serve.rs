@@ -215,6 +215,7 @@ impl Server {
         if timeout(self.limits.farewell, self.room.acquire_many(everyone)).await.is_err() {
             warn!("some requests did not end in time; their connections are cut off");
             self.wish.send_replace(Wish::EndNow);
+            drop(self.room.acquire_many(everyone).await);
         }
     }
 }
