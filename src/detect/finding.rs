@@ -129,7 +129,7 @@ pub struct Evidence {
     pub bucket_secs: f64,
     /// How many of its steps went up.
     pub steps_up: u16,
-    /// How many steps it has.
+    /// How many steps it has; 0 where the growth does not matter and was not looked at closer.
     pub steps: u16,
     /// How many horizons agree.
     pub horizons: u8,

@@ -11,16 +11,18 @@ const FASTER_PACE: f64 = 1.6;
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let direction = if self.rise < 0.0 { "fell" } else { "rose" };
-        write!(
-            f,
-            "the floor {direction} {} in {}, in {} of {} steps, seen on {} {}",
-            Amount { value: self.rise.abs(), bytes: self.bytes },
-            Span(self.window_secs),
-            self.steps_up,
-            self.steps,
-            self.horizons,
-            if self.horizons == 1 { "horizon" } else { "horizons" },
-        )?;
+        let amount = Amount { value: self.rise.abs(), bytes: self.bytes };
+        let window = Span(self.window_secs);
+        if self.steps == 0 {
+            return write!(f, "nothing that matters: the floor {direction} {amount} in {window}");
+        }
+        let Self { steps_up, steps, .. } = self;
+        write!(f, "the floor {direction} {amount} in {window}, {steps_up} of {steps} steps going up")?;
+        match self.horizons {
+            0 => {}
+            1 => f.write_str(", seen on 1 horizon")?,
+            several => write!(f, ", seen on {several} horizons")?,
+        }
         if self.rise <= 0.0 {
             return Ok(());
         }
@@ -99,13 +101,19 @@ mod tests {
         };
         assert_eq!(
             evidence.to_string(),
-            "the floor rose 312 MB in 6 h 10 min, in 34 of 36 steps, seen on 3 horizons; no plateau"
+            "the floor rose 312 MB in 6 h 10 min, 34 of 36 steps going up, seen on 3 horizons; no plateau"
         );
         let one = Evidence { rise: -2.5e9, horizons: 1, ..evidence };
         assert_eq!(
             one.to_string(),
-            "the floor fell 2.5 GB in 6 h 10 min, in 34 of 36 steps, seen on 1 horizon"
+            "the floor fell 2.5 GB in 6 h 10 min, 34 of 36 steps going up, seen on 1 horizon"
         );
+    }
+
+    #[test]
+    fn quiet_is_said_in_few_words() {
+        let quiet = Evidence { rise: 12e3, window_secs: 240.0, bytes: true, ..Evidence::default() };
+        assert_eq!(quiet.to_string(), "nothing that matters: the floor rose 12 kB in 4 min");
     }
 
     #[test]

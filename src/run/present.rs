@@ -11,7 +11,7 @@ use crate::{
     sample::{Limit, Seconds, Target},
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 /// What limits left out of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,10 +42,7 @@ impl Presentation<'_> {
             .targets()
             .map(|(target, record)| {
                 let members = by_target.get(&**target).map(Vec::as_slice).unwrap_or_default();
-                let mut areas = self.areas(members);
-                let over = areas.len().saturating_sub(self.limits.areas_per_target);
-                left_out.areas += over;
-                areas.truncate(self.limits.areas_per_target);
+                let areas = self.keep_worst_areas(self.areas(members), &mut left_out);
                 TargetView {
                     target: Arc::clone(target),
                     info: record.info.clone(),
@@ -74,8 +71,21 @@ impl Presentation<'_> {
                 }
             }
         }
-        views.sort_by(|one, other| (&one.area.name, one.pid).cmp(&(&other.area.name, other.pid)));
+        views.sort_by(by_name_and_pid);
         views
+    }
+
+    /// Applies the limit on areas: the most suspicious and largest stay, in the order in which they stood.
+    fn keep_worst_areas(&self, mut areas: Vec<AreaView>, left_out: &mut LeftOut) -> Vec<AreaView> {
+        let over = areas.len().saturating_sub(self.limits.areas_per_target);
+        if over > 0 {
+            left_out.areas += over;
+            let state = |area: &AreaView| area.verdict.as_ref().map(|verdict| verdict.state);
+            areas.sort_by(|one, other| state(other).cmp(&state(one)).then(other.size.total_cmp(&one.size)));
+            areas.truncate(self.limits.areas_per_target);
+            areas.sort_by(by_name_and_pid);
+        }
+        areas
     }
 
     fn view(&self, area: &WatchedArea, pid: Option<u32>) -> AreaView {
@@ -139,6 +149,10 @@ impl Presentation<'_> {
         targets.sort_by(|one, other| one.target.cmp(&other.target));
         targets
     }
+}
+
+fn by_name_and_pid(one: &AreaView, other: &AreaView) -> Ordering {
+    (&one.area.name, one.pid).cmp(&(&other.area.name, other.pid))
 }
 
 /// A limit is used at least by the area itself, whatever the age of the reading.
@@ -207,3 +221,6 @@ fn growth(target: &TargetView) -> f64 {
     let findings = target.areas.iter().filter_map(|area| area.verdict.as_ref()?.finding.as_ref());
     findings.map(|finding| finding.growth.value).fold(0.0, f64::max)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,42 +9,69 @@ use crate::{
     },
     sample::{Area, Member, Target, Unit},
 };
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+/// A collector that is late, or in time again, for so many ticks in a row is worth a line; at the edge of its time it
+/// would be both, tick by tick.
+const WORTH_A_LINE: u32 = 3;
 
 /// Remembers what has been said already.
 #[derive(Default)]
 pub(super) struct Reporter {
-    troubled: HashSet<&'static str>,
+    collectors: HashMap<&'static str, Standing>,
     refused: HashSet<&'static str>,
+}
+
+/// How a collector stands.
+#[derive(Default)]
+struct Standing {
+    is_troubled: bool,
+    /// Ticks in a row that speak against what was said last.
+    contrary_ticks: u32,
 }
 
 impl Reporter {
     pub(super) fn collector_works(&mut self, collector: &'static str) {
-        if self.troubled.remove(collector) {
+        if self.turns(collector, false, WORTH_A_LINE) {
             tracing::info!(collector, "collector works again");
         }
     }
 
     pub(super) fn collector_fails(&mut self, collector: &'static str, error: &CollectError) {
-        if self.troubled.insert(collector) {
+        if self.turns(collector, true, 1) {
             let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             tracing::error!(collector, %error, cause, "collector fails; its targets keep their last values");
         }
     }
 
     pub(super) fn collector_is_late(&mut self, collector: &'static str) {
-        if self.troubled.insert(collector) {
+        if self.turns(collector, true, WORTH_A_LINE) {
             tracing::warn!(
                 collector,
-                "collector did not answer within the tick; it is waited for, nothing else is"
+                "collector takes longer than a tick; it is waited for, nothing else is; a longer sampling.interval helps"
             );
         }
     }
 
     pub(super) fn collector_is_dead(&mut self, collector: &'static str) {
-        if self.troubled.insert(collector) {
+        if self.turns(collector, true, 1) {
             tracing::error!(collector, "collector ended unexpectedly; restart the exporter and report this");
         }
+    }
+
+    /// Whether a collector's standing turned just now, after so many ticks in a row.
+    fn turns(&mut self, collector: &'static str, is_troubled: bool, after_ticks: u32) -> bool {
+        let standing = self.collectors.entry(collector).or_default();
+        if standing.is_troubled == is_troubled {
+            standing.contrary_ticks = 0;
+            return false;
+        }
+        standing.contrary_ticks += 1;
+        let turned = standing.contrary_ticks >= after_ticks;
+        if turned {
+            *standing = Standing { is_troubled, contrary_ticks: 0 };
+        }
+        turned
     }
 
     pub(super) fn permission_errors(&mut self, collector: &'static str, count: u64) {
@@ -59,9 +86,13 @@ impl Reporter {
     }
 }
 
-/// All processes of a target were replaced.
-pub(super) fn restart(target: &Target) {
-    tracing::info!(target = %target.name, kind = %target.kind, "target restarted");
+/// All processes of a target were replaced. Of a service a person wants to know; tools come and go.
+pub(super) fn restart(target: &Target, is_service: bool) {
+    if is_service {
+        tracing::info!(target = %target.name, kind = %target.kind, "target restarted");
+    } else {
+        tracing::debug!(target = %target.name, kind = %target.kind, "target restarted");
+    }
 }
 
 /// An episode changed its state. Its id is the same in all of its lines.
@@ -92,5 +123,22 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, fin
             %episode, %target, %kind, %area, pid, confidence, pattern, evidence,
             "leak resolved: the growth has stopped"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_at_the_edge_of_its_time_is_no_flood() {
+        let mut reporter = Reporter::default();
+        let said: Vec<bool> =
+            [true, false, true, true, false, true, true, true, false, true, false, false, false]
+                .into_iter()
+                .map(|is_late| reporter.turns("process", is_late, WORTH_A_LINE))
+                .collect();
+        let lines = said.iter().filter(|said| **said).count();
+        assert_eq!((lines, said[7], said[12]), (2, true, true), "{said:?}");
     }
 }

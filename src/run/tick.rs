@@ -163,7 +163,7 @@ impl Ticker {
         for event in self.events.drain(..) {
             match event {
                 Event::Verdict(finding, unit) => own.verdict(&finding, unit),
-                Event::Restart(target) => report::restart(&target),
+                Event::Restart { target, is_service } => report::restart(&target, is_service),
                 Event::Episode { member, area, transition, finding } => {
                     report::episode(&member, &area, &transition, finding.as_ref());
                     if transition.to == LeakState::Confirmed

@@ -94,7 +94,12 @@ pub(super) enum Event {
         finding: Option<Finding>,
     },
     /// All processes of a target were replaced.
-    Restart(Arc<Target>),
+    Restart {
+        /// Which.
+        target: Arc<Target>,
+        /// Whether it is expected, a unit or a container, and not just a tool that was run again.
+        is_service: bool,
+    },
     /// A new verdict, for the spread over all areas.
     Verdict(Finding, crate::sample::Unit),
 }
@@ -254,7 +259,11 @@ impl Watch {
                 record.generation_since = Some(at);
                 if record.last_generation_life_secs >= least_life_secs {
                     record.restarts += 1;
-                    events.push(Event::Restart(Arc::clone(target)));
+                    let is_managed = !record.info.unit.is_empty() || !record.info.container.is_empty();
+                    events.push(Event::Restart {
+                        target: Arc::clone(target),
+                        is_service: record.is_expected || is_managed,
+                    });
                 }
             }
         }
@@ -360,3 +369,6 @@ fn end_episodes(watched: &WatchedMember, events: &mut Vec<Event>) {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,139 @@
+//! What is remembered, on batches made by hand: who is here, who was replaced, who leaks.
+
+use super::*;
+use crate::sample::{Kind, LimitSource, Unit};
+
+const INTERVAL_SECS: f64 = 3.0;
+
+pub(in crate::run) fn member(target: &str, pid: u32, started_at: Seconds) -> Arc<Member> {
+    Arc::new(Member {
+        target: Arc::new(Target { kind: Kind::Process, name: target.into() }),
+        info: TargetInfo::default(),
+        identity: Identity { pid, start_ticks: u64::from(pid) },
+        started_at,
+    })
+}
+
+pub(in crate::run) fn anon(size: f64) -> Sample {
+    let limit = Limit { value: 4e9, used: size, source: LimitSource::Host };
+    Sample { area: Area::new("anon", Unit::Bytes), size, limit: Some(limit) }
+}
+
+pub(in crate::run) fn watching() -> Watch {
+    Watch::new(vec!["anon".into()], INTERVAL_SECS)
+}
+
+/// One tick after the other; each a list of who is there with what size.
+fn feed(
+    watch: &mut Watch,
+    ticks: impl IntoIterator<Item = Vec<(Arc<Member>, f64)>>,
+    from_tick: u32,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (tick, present) in (from_tick..).zip(ticks) {
+        let mut batch = Batch::new(f64::from(tick) * INTERVAL_SECS);
+        for (member, size) in present {
+            batch.push(member, [anon(size)]);
+        }
+        watch.take_in(&batch, &mut events);
+    }
+    events
+}
+
+fn restarts(watch: &Watch, name: &str) -> u64 {
+    watch.targets().find(|(target, _)| &*target.name == name).map_or(0, |(_, record)| record.restarts)
+}
+
+fn alone(member: &Arc<Member>, ticks: usize) -> Vec<Vec<(Arc<Member>, f64)>> {
+    vec![vec![(Arc::clone(member), 1e6)]; ticks]
+}
+
+#[test]
+fn a_successor_is_a_restart_and_a_further_worker_is_none() {
+    let (first, second) = (member("web", 1, 0.0), member("web", 2, 60.0));
+    let mut watch = watching();
+    feed(&mut watch, alone(&first, 20), 0);
+    let both = vec![vec![(Arc::clone(&first), 1e6), (Arc::clone(&second), 1e6)]; 5];
+    feed(&mut watch, both, 20);
+    feed(&mut watch, alone(&second, 5), 25);
+    assert_eq!(restarts(&watch, "web"), 0, "one of two workers went");
+    let third = member("web", 3, 90.0);
+    let events = feed(&mut watch, alone(&third, 5), 30);
+    assert_eq!(restarts(&watch, "web"), 1);
+    assert!(events.iter().any(|event| matches!(event, Event::Restart { .. })));
+}
+
+#[test]
+fn a_restart_after_a_pause_counts_and_a_short_command_does_not() {
+    let mut watch = watching();
+    feed(&mut watch, alone(&member("web", 1, 0.0), 20), 0);
+    feed(&mut watch, vec![Vec::new(); 10], 20);
+    feed(&mut watch, alone(&member("web", 2, 90.0), 1), 30);
+    assert_eq!(restarts(&watch, "web"), 1);
+    let mut watch = watching();
+    for (pid, tick) in (1u32..20).zip((0..).step_by(4)) {
+        feed(&mut watch, alone(&member("date", pid, 0.0), 2), tick);
+    }
+    assert_eq!(restarts(&watch, "date"), 0);
+}
+
+#[test]
+fn a_gone_target_is_remembered_for_a_quarter_of_an_hour() {
+    let mut watch = watching();
+    feed(&mut watch, alone(&member("job", 1, 0.0), 5), 0);
+    feed(&mut watch, vec![Vec::new(); 200], 5);
+    assert_eq!((watch.targets().count(), watch.members().count()), (1, 0));
+    feed(&mut watch, vec![Vec::new(); 150], 205);
+    assert_eq!(watch.targets().count(), 0);
+}
+
+#[test]
+fn an_expected_target_is_there_before_it_runs() {
+    let mut watch = watching();
+    let mut batch = Batch::new(0.0);
+    batch.expected.push(Arc::new(Target { kind: Kind::Process, name: "db".into() }));
+    watch.take_in(&batch, &mut Vec::new());
+    assert!(watch.targets().all(|(_, record)| record.is_expected && record.members == 0));
+    assert_eq!(watch.targets().count(), 1);
+}
+
+#[test]
+fn a_program_that_calls_exec_begins_anew() {
+    let mut watch = watching();
+    feed(&mut watch, alone(&member("sh", 1, 0.0), 60), 0);
+    let before = watch.members().next().is_some_and(|watched| watched.areas[0].finding().is_some());
+    assert!(before, "sixty samples are enough for a verdict");
+    feed(&mut watch, alone(&member("node a.js", 1, 0.0), 1), 60);
+    let after: Vec<bool> = watch.members().map(|watched| watched.areas[0].finding().is_some()).collect();
+    assert_eq!(after, [false]);
+}
+
+#[test]
+fn a_leak_is_an_episode_with_one_confirmation_and_one_end() {
+    let leaking = member("leaky", 7, -86_400.0);
+    let mut watch = watching();
+    let ticks = (0..2400u32).map(|tick| vec![(Arc::clone(&leaking), 2e8 + f64::from(tick) * 1e5)]);
+    let mut events = feed(&mut watch, ticks, 0);
+    assert_eq!(watch.suspects().len(), 1);
+    events.extend(feed(&mut watch, [Vec::new()], 2400));
+    let states: Vec<LeakState> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Episode { transition, .. } => Some(transition.to),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states, [LeakState::Suspected, LeakState::Confirmed, LeakState::None]);
+    assert!(watch.targets().all(|(_, record)| record.episodes == 1));
+    assert!(watch.suspects().is_empty());
+}
+
+#[test]
+fn a_reload_keeps_what_was_learned_unless_the_interval_changes() {
+    let mut watch = watching();
+    feed(&mut watch, alone(&member("web", 1, 0.0), 60), 0);
+    watch.reconfigure(vec!["anon".into()], INTERVAL_SECS);
+    assert_eq!(watch.judged_count(), 1);
+    watch.reconfigure(vec!["anon".into()], 1.0);
+    assert_eq!(watch.judged_count(), 0);
+}
