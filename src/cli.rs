@@ -8,6 +8,8 @@ pub mod serve;
 use clap::Parser;
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
+/// The command line is wrong; nothing was started. The code of clap's own complaints.
+const EXIT_USAGE: u8 = 2;
 /// The configuration is wrong; nothing was started.
 const EXIT_CONFIG: u8 = 78;
 
@@ -24,6 +26,8 @@ struct CommandLine {
 /// Why a command ended badly.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// The command line is wrong, in a way that its grammar does not show.
+    Usage(anyhow::Error),
     /// The configuration is wrong: all its mistakes.
     Config(String),
     /// Anything else.
@@ -37,11 +41,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let _nowhere_to_say_it = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE));
         }
     };
     match arguments.serve.run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => {
+            complain(&format!("memleak_exporter: {error:#}"));
+            ExitCode::from(EXIT_USAGE)
+        }
         Err(Failure::Config(mistakes)) => {
             complain(&mistakes);
             ExitCode::from(EXIT_CONFIG)

@@ -24,10 +24,10 @@ use crate::{
     },
     http::{self, ListenOptions},
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clock::Clock;
 use pages::Served;
-use reload::Reloader;
+use reload::{Pushing, Reloader};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -39,7 +39,7 @@ use std::{
 use tick::{Control, Surroundings, Ticker};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::{oneshot, watch as latest},
 };
 
 /// What waits for the OTLP endpoint has this long to be sent at the end.
@@ -63,16 +63,27 @@ pub struct Options {
 /// Runs the exporter until a signal ends it.
 ///
 /// # Errors
-/// Whatever keeps it from starting, with the reason and what to do.
+/// Whatever keeps it from starting or from going on, with the reason and what to do.
 pub fn run(options: Options, config: Config) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime for the network")?
-        .block_on(serve(options, config))
+        .context("cannot start the runtime for the network")?;
+    let outcome = runtime.block_on(until_told_twice(options, config));
+    // What hangs in a read now ends with the process; waiting for it would hold up the end.
+    runtime.shutdown_background();
+    outcome
 }
 
-async fn serve(options: Options, config: Config) -> anyhow::Result<()> {
+async fn until_told_twice(options: Options, config: Config) -> anyhow::Result<()> {
+    let signals = count_signals()?;
+    tokio::select! {
+        outcome = serve(options, config, told(signals.clone(), 1)) => outcome,
+        () = told(signals, 2) => Err(anyhow!("told to end a second time: ended at once, with work undone")),
+    }
+}
+
+async fn serve(options: Options, config: Config, told: impl Future<Output = ()>) -> anyhow::Result<()> {
     let clock = Clock::start();
     let bound = http::bind(&options.listen)?;
     let facts = HostFacts::read();
@@ -93,31 +104,65 @@ async fn serve(options: Options, config: Config) -> anyhow::Result<()> {
     introduce(&options, &config, &facts, &bound.local_addresses());
 
     let (control, commands) = mpsc::channel();
-    let ticking = thread::Builder::new()
-        .name(String::from("tick"))
-        .spawn(move || ticker.run(&commands))
-        .context("cannot start the tick's thread")?;
+    let (ticking, mut tick_ended) = start_tick(move || ticker.run(&commands))?;
     let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
-    let reloader =
-        Reloader { file: options.config_file, control: control.clone(), own: Arc::clone(&own), facts, clock };
+    let reloader = Reloader {
+        file: options.config_file,
+        control: control.clone(),
+        own: Arc::clone(&own),
+        facts,
+        clock,
+        pushing: Pushing::of(&config),
+    };
     let reloading = tokio::spawn(reloader.run(reload_requests));
     let state = http::State {
         pages: Arc::new(Served { exposition, own, collectors: options.collectors }),
         reload: reloads,
         first_verdict_samples: FIRST_VERDICT_SAMPLES,
     };
-    let served = bound.serve(state, told_to_end()?).await;
+    let served = bound
+        .serve(state, async {
+            tokio::select! {
+                () = told => tracing::info!("told to end; finishing what runs; a second time ends at once"),
+                _nobody_is_left = &mut tick_ended => {}
+            }
+        })
+        .await;
 
     reloading.abort();
     let _gone_already = control.send(Control::Stop);
-    let pusher = tokio::task::spawn_blocking(move || ticking.join()).await;
-    if let Ok(Ok(Some(pusher))) = pusher
+    if let Some(pusher) = join_tick(ticking).await?
         && !pusher.flush(LAST_PUSH).await
     {
         tracing::warn!("the OTLP endpoint did not take what was waiting");
     }
     tracing::info!("stopped");
     served
+}
+
+/// Starts the tick's thread. The receiver resolves when the thread ends, however it does: without a tick the numbers
+/// would be served for ever as they were.
+fn start_tick<T: Send + 'static>(
+    tick: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<(thread::JoinHandle<T>, oneshot::Receiver<()>)> {
+    let (is_alive, ended) = oneshot::channel();
+    let ticking = thread::Builder::new()
+        .name(String::from("tick"))
+        .spawn(move || {
+            let _dropped_at_the_end: oneshot::Sender<()> = is_alive;
+            tick()
+        })
+        .context("cannot start the tick's thread")?;
+    Ok((ticking, ended))
+}
+
+/// Waits for the end of the tick's thread without holding up the runtime.
+async fn join_tick<T: Send + 'static>(ticking: thread::JoinHandle<T>) -> anyhow::Result<T> {
+    match tokio::task::spawn_blocking(move || ticking.join()).await {
+        Ok(Ok(left)) => Ok(left),
+        Ok(Err(_told_by_the_panic)) => Err(anyhow!("the tick ended unexpectedly; please report this")),
+        Err(error) => Err(anyhow::Error::new(error).context("cannot wait for the tick's end")),
+    }
 }
 
 /// The pusher that the configuration asks for.
@@ -171,6 +216,11 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
         .filter(|(_, source)| config.processes.group_by.contains(source))
         .map(|(word, _)| *word)
         .collect();
+    let watching = if options.collectors.is_empty() {
+        "no collector runs: nothing is watched"
+    } else {
+        "watching every process"
+    };
     tracing::info!(
         collectors = options.collectors.join(","),
         procfs = %options.paths.procfs.display(),
@@ -178,12 +228,12 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
         grouped_by = group_by.join(","),
         judged = config.processes.judge.join(","),
         config_file = options.config_file.as_ref().map_or_else(|| String::from("none"), |file| file.display().to_string()),
-        "watching every process"
+        "{watching}"
     );
     if let Some(otlp) = &config.otlp {
         tracing::info!(protocol = ?otlp.protocol, interval = ?otlp.interval, "pushing by OTLP");
     }
-    let prefix = options.listen.route_prefix.as_deref().unwrap_or_default().trim_end_matches('/');
+    let prefix = prefix(&options.listen);
     for address in addresses {
         let host = if address.ip().is_unspecified() { String::from("localhost") } else { host_of(address) };
         let base = format!("http://{host}:{}{prefix}", address.port());
@@ -199,17 +249,69 @@ fn host_of(address: &SocketAddr) -> String {
     }
 }
 
-/// Resolves at the first SIGTERM or SIGINT.
-fn told_to_end() -> anyhow::Result<impl Future<Output = ()>> {
-    let end = Arc::new(Notify::new());
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind).context("cannot listen for signals")?;
-        let end = Arc::clone(&end);
-        tokio::spawn(async move {
-            signals.recv().await;
-            tracing::info!("told to end; finishing what runs");
-            end.notify_one();
-        });
+/// What all paths begin with: without slashes at its end, and empty for the root.
+fn prefix(listen: &ListenOptions) -> String {
+    let external = || Some(listen.external_url.as_ref()?.parse::<hyper::Uri>().ok()?.path().to_owned());
+    let written = listen.route_prefix.clone().or_else(external).unwrap_or_default();
+    match written.trim_matches('/') {
+        "" => String::new(),
+        inner => format!("/{inner}"),
     }
-    Ok(async move { end.notified().await })
+}
+
+/// How often SIGTERM or SIGINT has come.
+fn count_signals() -> anyhow::Result<latest::Receiver<u32>> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (count, counted) = latest::channel(0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = terminate.recv() => {}
+                Some(()) = interrupt.recv() => {}
+                else => return,
+            }
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    Ok(counted)
+}
+
+/// Resolves when so many signals have told the exporter to end.
+async fn told(mut signals: latest::Receiver<u32>, times: u32) {
+    if signals.wait_for(|count| *count >= times).await.is_err() {
+        // The runtime is ending, and nobody counts any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tick_that_panics_is_noticed_and_is_an_error() {
+        let (ticking, ended) = start_tick(|| panic!("as the test wants it")).unwrap();
+        assert!(ended.await.is_err());
+        let error = join_tick::<()>(ticking).await.expect_err("it panicked");
+        assert!(error.to_string().contains("the tick ended unexpectedly"), "{error}");
+    }
+
+    #[test]
+    fn the_prefix_is_the_external_path_unless_it_is_given() {
+        for (route_prefix, external_url, expected) in [
+            (None, None, ""),
+            (None, Some("https://a.example/x/y/"), "/x/y"),
+            (None, Some("https://a.example"), ""),
+            (Some("/"), Some("https://a.example/x"), ""),
+            (Some("leaks/"), None, "/leaks"),
+        ] {
+            let listen = ListenOptions {
+                route_prefix: route_prefix.map(Into::into),
+                external_url: external_url.map(Into::into),
+                ..ListenOptions::default()
+            };
+            assert_eq!(prefix(&listen), expected, "{route_prefix:?} {external_url:?}");
+        }
+    }
 }

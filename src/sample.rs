@@ -95,6 +95,8 @@ pub struct Member {
     pub info: TargetInfo,
     /// Who it is.
     pub identity: Identity,
+    /// Which program it is by now: a process that calls `exec` keeps its identity and loses its memory.
+    pub generation: u32,
     /// When it started.
     pub started_at: Seconds,
 }
@@ -214,6 +216,7 @@ mod tests {
             target: Arc::new(Target { kind: Kind::Process, name: "a".into() }),
             info: TargetInfo::default(),
             identity: Identity { pid, start_ticks: 1 },
+            generation: 0,
             started_at: 0.0,
         })
     }

@@ -1,4 +1,6 @@
 //! The immutable result of one tick. Everything that shows anything reads only this.
+//!
+//! All times in it are the wall clock's, in seconds since the Unix epoch.
 
 use crate::{
     detect::{

@@ -73,7 +73,7 @@ pub(super) struct ServeArguments {
 impl ServeArguments {
     pub(super) fn run(self) -> Result<(), Failure> {
         let listen = self.listen();
-        listen.check().map_err(Failure::Other)?;
+        listen.check().map_err(Failure::Usage)?;
         let config = reload::read(self.config_file.as_deref())
             .map_err(|errors: ConfigErrors| Failure::Config(errors.to_string()))?;
         if self.config_check {

@@ -128,12 +128,13 @@ impl Place {
     }
 }
 
-/// The limit with the least room between `path` and the root. A group that cannot be read (gone, or outside of our own
-/// namespace) limits nothing that we could know of.
+/// The limit with the least room between `path` and the root. A group that cannot be read limits nothing that we could
+/// know of. Neither does one outside of our own namespace: its path leads out of the root (`/../b.service`), and what
+/// limits our root is our own container's limit, which says nothing about the rest of the node.
 fn nearest(root: &Path, path: &str, read: impl Fn(&Path) -> Option<Limit>) -> Option<Limit> {
     let relative = path.trim_start_matches('/');
     if relative.split('/').any(|part| part == "..") {
-        return read(root);
+        return None;
     }
     let mut directory = root.join(relative);
     let mut found: Option<Limit> = None;
@@ -245,6 +246,35 @@ mod tests {
         assert_eq!((limit.value, limit.used), (1_000_000.0, 750_000.0));
         let outside = Place { unified: "/../b".into(), ..Place::default() };
         assert_eq!(hierarchy.limits(&outside).memory, None);
+        fs::remove_dir_all(sysfs).unwrap();
+    }
+
+    #[test]
+    fn who_is_outside_of_our_namespace_has_no_limit_that_we_know() {
+        let sysfs = tree(
+            "outside",
+            &[
+                ("cgroup.controllers", "memory pids"),
+                ("memory.max", "1000000\n"),
+                ("memory.current", "900000\n"),
+                ("pids.max", "100\n"),
+                ("pids.current", "99\n"),
+                ("a/memory.current", "5\n"),
+            ],
+        );
+        let hierarchy = Hierarchy::detect(&sysfs);
+        for (path, known) in [
+            ("/", true),
+            ("/a", true),
+            ("/a..b", true),
+            ("/..", false),
+            ("/../b", false),
+            ("/../../system.slice/b.service", false),
+            ("/a/..", false),
+        ] {
+            let limits = hierarchy.limits(&Place { unified: path.into(), ..Place::default() });
+            assert_eq!((limits.memory.is_some(), limits.threads.is_some()), (known, known), "{path}");
+        }
         fs::remove_dir_all(sysfs).unwrap();
     }
 

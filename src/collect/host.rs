@@ -8,7 +8,8 @@ use std::{fs, path::Path};
 pub struct HostMemory {
     /// Memory there is.
     pub total: u64,
-    /// Memory that programs can still get without swapping.
+    /// Memory that programs can still get without swapping. Kernels before 3.14 do not tell; there it is what is free
+    /// and what is cached, which is a little too much.
     pub available: u64,
     /// Swap there is.
     pub swap_total: u64,
@@ -17,7 +18,7 @@ pub struct HostMemory {
 }
 
 impl HostMemory {
-    /// Reads `meminfo` below `procfs`; none where it cannot be read or says no total.
+    /// Reads `meminfo` below `procfs`; none where it cannot be read, or does not say what there is and what is left.
     #[must_use]
     pub fn read(procfs: &Path) -> Option<Self> {
         Self::parse(&fs::read_to_string(procfs.join("meminfo")).ok()?)
@@ -27,18 +28,25 @@ impl HostMemory {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut memory = Self::default();
+        let mut available = None;
+        let mut free_and_cached: Option<u64> = None;
         for line in text.lines() {
             let Some((key, rest)) = line.split_once(':') else { continue };
             let kibibytes = rest.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
-            let bytes = kibibytes.unwrap_or(0).saturating_mul(1024);
+            let Some(bytes) = kibibytes.map(|kibibytes| kibibytes.saturating_mul(1024)) else { continue };
             match key {
                 "MemTotal" => memory.total = bytes,
-                "MemAvailable" => memory.available = bytes,
+                "MemAvailable" => available = Some(bytes),
+                "MemFree" | "Buffers" | "Cached" => {
+                    free_and_cached = Some(free_and_cached.unwrap_or(0).saturating_add(bytes));
+                }
                 "SwapTotal" => memory.swap_total = bytes,
                 "SwapFree" => memory.swap_free = bytes,
                 _ => {}
             }
         }
+        // Without either, a machine that has all of its memory left would look as if it had none.
+        memory.available = available.or(free_and_cached)?;
         (memory.total > 0).then_some(memory)
     }
 
@@ -75,11 +83,11 @@ fn parse_thread_count(loadavg: &str) -> Option<f64> {
     loadavg.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
-/// Seconds since the Unix epoch at which the machine booted, from `stat`.
+/// Seconds since the machine booted, from `uptime`.
 #[must_use]
-pub fn boot_time(procfs: &Path) -> Option<f64> {
-    let text = fs::read_to_string(procfs.join("stat")).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+pub fn uptime_secs(procfs: &Path) -> Option<f64> {
+    let text = fs::read_to_string(procfs.join("uptime")).ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 /// Facts by which a person recognises the machine.
@@ -122,8 +130,28 @@ mod tests {
     }
 
     #[test]
+    fn kernels_that_do_not_tell_what_is_available_are_judged_by_what_is_free() {
+        for (text, available_kibibytes) in [
+            ("MemFree: 100 kB\nBuffers: 20 kB\nCached: 3 kB\nSwapCached: 9 kB\n", Some(123)),
+            ("MemFree: 100 kB\n", Some(100)),
+            ("Cached: 3 kB\n", Some(3)),
+            ("MemFree: 100 kB\nMemAvailable: 600 kB\nCached: 3 kB\n", Some(600)),
+            ("MemFree: 100 kB\nMemAvailable: 0 kB\n", Some(0)),
+            ("MemFree: 100 kB\nMemAvailable: x kB\n", Some(100)),
+            ("SwapTotal: 200 kB\nSwapFree: 200 kB\n", None),
+        ] {
+            let found = HostMemory::parse(&format!("MemTotal: 1000 kB\n{text}"));
+            assert_eq!(
+                found.map(|memory| memory.available),
+                available_kibibytes.map(|kibibytes| kibibytes * 1024),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
     fn meminfo_that_makes_no_sense_is_no_memory() {
-        for text in ["", "MemTotal: x kB", "MemTotal 5", "garbage\n:::"] {
+        for text in ["", "MemTotal: x kB", "MemTotal 5", "garbage\n:::", "MemFree: 5 kB"] {
             assert_eq!(HostMemory::parse(text), None, "{text:?}");
         }
     }

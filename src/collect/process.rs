@@ -19,7 +19,7 @@ use crate::{
     config::{Config, Processes},
     sample::{Area, Batch, Errors, Identity, Kind, Limit, Member, Sample, Seconds, Target, Unit},
 };
-use files::{Outcome, ProcessFiles, Procfs};
+use files::{Identified, Outcome, ProcessFiles, Procfs};
 use limits::LimitReader;
 use std::{collections::HashMap, sync::Arc};
 
@@ -42,6 +42,8 @@ pub struct ProcessCollector {
     targets: HashMap<Box<str>, Arc<Target>>,
     expected: Vec<Arc<Target>>,
     known: HashMap<u32, Entry>,
+    /// How many of the known are watched: what `limits.processes` limits.
+    watched_count: usize,
     tick: u64,
 }
 
@@ -60,8 +62,12 @@ struct Watched {
     files: ProcessFiles,
     /// The name in `status` when the process was identified; another one means that it became another program.
     comm: String,
-    /// What the exact split adds to resident minus shared: swap, and the kernel's rounding.
-    correction_bytes: f64,
+    /// What belongs to anonymous memory beside the resident part: what was swapped out at the last full reading.
+    swapped_bytes: f64,
+    /// The largest peak seen; it only falls when the process calls `exec` and gets a new address space.
+    peak_bytes: u64,
+    /// Tells one program of a process from the next (executable and arguments).
+    program: u64,
     full_readings: u32,
     next_full_at: Seconds,
     limits: limits::ProcessLimits,
@@ -87,14 +93,16 @@ impl Collector for ProcessCollector {
         batch.expected.clone_from(&self.expected);
         self.tick += 1;
         self.limits.begin(request.at, self.full_interval_secs);
+        self.procfs.begin(request.at);
         let pids = self.procfs.pids()?;
         for pid in pids {
             self.visit(pid, request, &mut batch);
         }
         let tick = self.tick;
-        let open_before = self.known.len();
+        let known_before = self.known.len();
         self.known.retain(|_, entry| entry.seen() == tick);
-        if self.known.len() < open_before / 2 {
+        self.watched_count = self.known.values().filter(|entry| matches!(entry, Entry::Watched(_))).count();
+        if self.known.len() < known_before / 2 {
             self.known.shrink_to_fit();
         }
         self.procfs.set_open_files(self.known.values().filter(|entry| entry.has_open_file()).count());
@@ -121,6 +129,7 @@ impl ProcessCollector {
             expected,
             settings,
             known: HashMap::new(),
+            watched_count: 0,
             tick: 0,
         }
     }
@@ -139,26 +148,26 @@ impl ProcessCollector {
                     self.known.insert(pid, Entry::Watched(watched));
                 }
                 Next::Identify => {
-                    drop(watched);
-                    self.meet(pid, request, batch);
+                    self.watched_count -= 1;
+                    self.meet(pid, Some(&watched), request, batch);
                 }
-                Next::Forget => {}
             },
-            Some(Entry::Ignored { .. }) | None => self.meet(pid, request, batch),
+            Some(Entry::Ignored { .. }) | None => self.meet(pid, None, request, batch),
         }
     }
 
     /// Meets a process for the first time, or again as somebody else.
-    fn meet(&mut self, pid: u32, request: &Request, batch: &mut Batch) {
+    fn meet(&mut self, pid: u32, before: Option<&Watched>, request: &Request, batch: &mut Batch) {
         let again_at = request.at + self.full_interval_secs;
         let tick = self.tick;
         let ignored = |crowded_out| Entry::Ignored { seen: tick, again_at, crowded_out };
-        match self.identify(pid, request.at, &mut batch.errors) {
+        match self.identify(pid, before, request.at, &mut batch.errors) {
             Met::Process(mut watched) => {
-                if batch.member_count() >= self.max_processes {
+                if self.watched_count >= self.max_processes {
                     batch.dropped_members += 1;
                     self.known.insert(pid, ignored(true));
                 } else if matches!(self.read(&mut watched, request, batch), Next::Keep) {
+                    self.watched_count += 1;
                     self.known.insert(pid, Entry::Watched(watched));
                 }
             }
@@ -169,13 +178,14 @@ impl ProcessCollector {
         }
     }
 
-    fn identify(&mut self, pid: u32, at: Seconds, errors: &mut Errors) -> Met {
+    fn identify(&mut self, pid: u32, before: Option<&Watched>, at: Seconds, errors: &mut Errors) -> Met {
         let files = match self.procfs.open(pid) {
             Outcome::Data(files) => files,
             Outcome::Absent => return Met::Vanished,
+            // Not ignored for a while, but tried again at the next tick.
             Outcome::Failed => {
                 errors.read += 1;
-                return Met::Ignored;
+                return Met::Vanished;
             }
         };
         match files.statm(&mut self.procfs) {
@@ -193,6 +203,7 @@ impl ProcessCollector {
             target,
             info,
             identity: Identity { pid, start_ticks: identified.start_ticks },
+            generation: generation(&identified, pid, before),
             started_at: self.procfs.started_at(identified.start_ticks),
         };
         Met::Process(Box::new(Watched {
@@ -200,7 +211,9 @@ impl ProcessCollector {
             member: Arc::new(member),
             files,
             comm: identified.comm,
-            correction_bytes: 0.0,
+            swapped_bytes: 0.0,
+            peak_bytes: 0,
+            program: identified.program,
             full_readings: 0,
             next_full_at: at,
             limits,
@@ -226,8 +239,10 @@ impl ProcessCollector {
             Outcome::Data(statm) if statm.size > 0 => statm,
             Outcome::Data(_) | Outcome::Absent => return Next::Identify,
             Outcome::Failed => {
+                // The process is there all the same, and one bad read must not cost it its past.
                 batch.errors.read += 1;
-                return Next::Forget;
+                batch.push(Arc::clone(&watched.member), []);
+                return Next::Keep;
             }
         };
         let page = self.procfs.page_bytes();
@@ -235,15 +250,15 @@ impl ProcessCollector {
         let anonymous = page * count(statm.resident.saturating_sub(statm.shared));
         let suspect = request.suspects.contains(&watched.member.identity);
         let full = if suspect || request.at >= watched.next_full_at {
-            match self.read_full(watched, anonymous, request.at, &mut batch.errors) {
+            match self.read_full(watched, request.at, &mut batch.errors) {
                 Some(full) => full,
                 None => return Next::Identify,
             }
         } else {
             Full::default()
         };
-        let memory = self.limits.memory(&watched.limits);
-        let anon = (anonymous + watched.correction_bytes).max(0.0);
+        let memory = self.limits.memory(&mut watched.limits);
+        let anon = full.anonymous.unwrap_or(anonymous) + watched.swapped_bytes;
         let sample =
             |area: &Area, size: f64, limit: Option<Limit>| Sample { area: area.clone(), size, limit };
         let brief = [sample(&self.areas.anon, anon, memory), sample(&self.areas.rss, rss, memory)];
@@ -258,13 +273,7 @@ impl ProcessCollector {
     }
 
     /// The exact split; none when the process vanished or became another program.
-    fn read_full(
-        &mut self,
-        watched: &mut Watched,
-        anonymous: f64,
-        at: Seconds,
-        errors: &mut Errors,
-    ) -> Option<Full> {
+    fn read_full(&mut self, watched: &mut Watched, at: Seconds, errors: &mut Errors) -> Option<Full> {
         let status = match watched.files.status(&mut self.procfs) {
             Outcome::Data(status) => status,
             Outcome::Absent => return None,
@@ -273,16 +282,20 @@ impl ProcessCollector {
                 return Some(Full::default());
             }
         };
-        if status.name != watched.comm {
+        if status.name != watched.comm || has_new_memory(watched.peak_bytes, status.peak_resident) {
             return None;
         }
+        if !watched.files.is_still(&self.procfs, watched.member.identity.start_ticks) {
+            return None;
+        }
+        watched.peak_bytes = watched.peak_bytes.max(status.peak_resident);
         let relocate = watched.full_readings < SETTLING_READINGS
             || watched.full_readings.is_multiple_of(FULL_READINGS_PER_RELOCATION);
         if relocate && let Some((place, limits)) = watched.files.locate(&self.procfs) {
             watched.limits = self.limits.locate(&place, &limits);
         }
         watched.limits.note(&status);
-        watched.correction_bytes = count(status.anonymous) + count(status.swapped) - anonymous;
+        watched.swapped_bytes = count(status.swapped);
         watched.full_readings = watched.full_readings.saturating_add(1);
         watched.next_full_at = match watched.full_readings {
             1..SETTLING_READINGS => at,
@@ -291,6 +304,7 @@ impl ProcessCollector {
             _ => at + self.full_interval_secs,
         };
         Some(Full {
+            anonymous: status.anonymous.map(count),
             rss_peak: Some(count(status.peak_resident)),
             swap: Some(count(status.swapped)),
             fds: watched.files.descriptors(&mut self.procfs, errors).map(count),
@@ -302,6 +316,7 @@ impl ProcessCollector {
 /// What only the full reading tells.
 #[derive(Default)]
 struct Full {
+    anonymous: Option<f64>,
     rss_peak: Option<f64>,
     swap: Option<f64>,
     fds: Option<f64>,
@@ -312,7 +327,6 @@ struct Full {
 enum Next {
     Keep,
     Identify,
-    Forget,
 }
 
 /// Whom we met behind a pid.
@@ -348,6 +362,23 @@ impl Areas {
     }
 }
 
+/// Whether a peak fell from one reading to the next, which it only does when `exec` gives the process a new address
+/// space. The kernel's counters are off by some pages per processor, so a small fall is none.
+fn has_new_memory(peak_before: u64, peak_now: u64) -> bool {
+    peak_now < peak_before - peak_before / 8
+}
+
+/// How many programs the process has been: one more than before when it called `exec`. A new name alone is none, since
+/// programs rename themselves.
+fn generation(identified: &Identified, pid: u32, before: Option<&Watched>) -> u32 {
+    let same_process = before
+        .filter(|before| before.member.identity == Identity { pid, start_ticks: identified.start_ticks });
+    let Some(before) = same_process else { return 0 };
+    let is_new =
+        identified.program != before.program || has_new_memory(before.peak_bytes, identified.peak_bytes);
+    before.member.generation + u32::from(is_new)
+}
+
 fn target(name: &str) -> Arc<Target> {
     Arc::new(Target { kind: Kind::Process, name: name.into() })
 }
@@ -362,3 +393,6 @@ fn spread(pid: u32) -> f64 {
 fn count(value: u64) -> f64 {
     value as f64
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,7 +122,8 @@ impl EpisodeTracker {
         now: Seconds,
     ) -> Option<Transition> {
         let from = self.state();
-        let Some(finding) = finding else { return self.end(from) };
+        // Thin evidence is no doubt: after a gap there is nothing to say for a while, and what was said stands.
+        let finding = finding?;
         self.note(finding, now);
         let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= self.patience_secs);
         if lasted(self.doubt_since) {
@@ -216,12 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn no_finding_ends_an_episode_and_names_it() {
+    fn thin_evidence_changes_nothing() {
         let mut tracker = EpisodeTracker::default();
         let identity = Identity { pid: 1, start_ticks: 2 };
-        let opened = tracker.step(Some(&finding(0.8)), identity, "anon", 1.0).map(|t| t.episode.id);
-        let ended = tracker.step(None, identity, "anon", 2.0);
-        assert_eq!(ended.map(|t| (t.from, t.to)), Some((LeakState::Suspected, LeakState::None)));
-        assert_eq!(ended.map(|t| t.episode.id), opened);
+        tracker.step(Some(&finding(0.8)), identity, "anon", 1.0);
+        assert_eq!(tracker.step(None, identity, "anon", 2.0), None);
+        assert_eq!(tracker.state(), LeakState::Suspected);
     }
 }

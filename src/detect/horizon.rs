@@ -142,7 +142,7 @@ impl Horizon {
             + 6.0 * (shape.two_largest_steps - 0.55).clamp(0.0, 1.0);
         let plateau = 8.0 * (0.55 - shape.recent_pace).clamp(0.0, 1.0);
         let levelling = self.levelling();
-        let known_heights = window.past_ceiling.map_or(0.0, |past| {
+        let known_heights = window.past_floor.map_or(0.0, |past| {
             let beyond = (self.floor - past) / shape.rise.abs().max(f64::MIN_POSITIVE);
             5.0 * (0.4 - beyond).clamp(0.0, 1.0)
         });

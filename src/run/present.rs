@@ -4,11 +4,12 @@ use super::watch::{Watch, WatchedArea, WatchedMember};
 use crate::{
     config::Limits,
     detect::{
-        episode::LeakState,
+        episode::{Episode, LeakState},
         finding::{Estimate, Finding},
+        severity,
     },
     export::metric,
-    sample::{Limit, Seconds, Target},
+    sample::{Limit, LimitSource, Seconds, Target},
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
 };
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
@@ -59,20 +60,77 @@ impl Presentation<'_> {
         (snapshot, left_out)
     }
 
+    /// The areas of a target: one row for each area, or for each area of each process.
     fn areas(&self, members: &[&WatchedMember]) -> Vec<AreaView> {
-        let mut views: Vec<AreaView> = Vec::new();
+        let mut rows: Vec<(Option<u32>, Vec<&WatchedArea>)> = Vec::new();
         for watched in members {
-            let pid = self.show_pid.then_some(watched.member.identity.pid);
+            if self.show_pid {
+                let pid = Some(watched.member.identity.pid);
+                rows.extend(watched.areas.iter().map(|area| (pid, vec![area])));
+                continue;
+            }
             for area in &watched.areas {
-                let found = views.iter_mut().find(|view| view.pid == pid && view.area == area.area);
-                match found {
-                    Some(view) => self.add(view, area),
-                    None => views.push(self.view(area, pid)),
+                let is_same =
+                    |parts: &[&WatchedArea]| parts.first().is_some_and(|first| first.area == area.area);
+                match rows.iter_mut().find(|(_, parts)| is_same(parts)) {
+                    Some((_, parts)) => parts.push(area),
+                    None => rows.push((None, vec![area])),
                 }
             }
         }
+        let mut views: Vec<AreaView> =
+            rows.iter().filter_map(|(pid, parts)| self.view(*pid, parts)).collect();
         views.sort_by(by_name_and_pid);
         views
+    }
+
+    /// One row, of the same area of one or more processes.
+    fn view(&self, pid: Option<u32>, parts: &[&WatchedArea]) -> Option<AreaView> {
+        let first = parts.first()?;
+        let sampled_at = parts.iter().map(|part| part.sampled_at).fold(f64::INFINITY, f64::min);
+        let nearest = nearest_limit(parts);
+        let roomiest = || parts.iter().filter_map(|part| limit_of(part)).reduce(Limit::nearer);
+        Some(AreaView {
+            area: first.area.clone(),
+            pid,
+            size: parts.iter().map(|part| part.size).sum(),
+            limit: nearest.as_ref().map(|(limit, _)| *limit).or_else(roomiest),
+            sampled_at: sampled_at + self.wall_offset_secs,
+            verdict: self.verdict(parts, nearest.map(|(_, time)| time)),
+        })
+    }
+
+    /// The worst verdict, with the growth and the leaked amount of all that leak.
+    fn verdict(&self, parts: &[&WatchedArea], time_to_limit: Option<Estimate>) -> Option<Verdict> {
+        let judged: Vec<&&WatchedArea> = parts.iter().filter(|part| part.is_judged()).collect();
+        let worst = judged.iter().max_by(|one, other| worse(one, other))?;
+        let finding = worst.finding().map(|finding| {
+            let growth = growth_together(parts).unwrap_or(finding.growth);
+            let of_parts =
+                parts.iter().filter_map(|part| part.finding()).map(|finding| finding.severity).max();
+            let together =
+                severity::of(finding.confidence, time_to_limit.as_ref(), growth.value, finding.floor);
+            let severity = together.max(of_parts.unwrap_or_default());
+            let since = finding.since + self.wall_offset_secs;
+            Finding { growth, time_to_limit, severity, since, ..finding.clone() }
+        });
+        Some(Verdict {
+            state: worst.state(),
+            finding,
+            episode: worst.episode().map(|episode| self.on_the_wall(episode)),
+            leaked: parts.iter().map(|part| leaked(part)).sum(),
+        })
+    }
+
+    /// An episode with the wall clock's times.
+    fn on_the_wall(&self, episode: &Episode) -> Episode {
+        let offset = self.wall_offset_secs;
+        Episode {
+            since: episode.since + offset,
+            opened_at: episode.opened_at + offset,
+            confirmed_at: episode.confirmed_at.map(|at| at + offset),
+            ..*episode
+        }
     }
 
     /// Applies the limit on areas: the most suspicious and largest stay, in the order in which they stood.
@@ -88,38 +146,7 @@ impl Presentation<'_> {
         areas
     }
 
-    fn view(&self, area: &WatchedArea, pid: Option<u32>) -> AreaView {
-        let verdict = area.is_judged().then(|| Verdict {
-            state: area.state(),
-            finding: area.finding().cloned(),
-            episode: area.episode().copied(),
-            leaked: leaked(area),
-        });
-        AreaView {
-            area: area.area.clone(),
-            pid,
-            size: area.size,
-            limit: area.limit.map(|limit| at_least(limit, area.size)),
-            sampled_at: area.sampled_at + self.wall_offset_secs,
-            verdict,
-        }
-    }
-
-    /// Adds the same area of another process: sizes sum up, the worst verdict stays, growth sums up.
-    fn add(&self, view: &mut AreaView, area: &WatchedArea) {
-        view.size += area.size;
-        view.sampled_at = view.sampled_at.min(area.sampled_at + self.wall_offset_secs);
-        let nearest = match (view.limit, area.limit) {
-            (Some(one), Some(other)) => Some(one.nearer(other)),
-            (one, other) => one.or(other),
-        };
-        view.limit = nearest.map(|limit| at_least(limit, area.size));
-        if let (Some(verdict), true) = (&mut view.verdict, area.is_judged()) {
-            merge(verdict, area);
-        }
-    }
-
-    /// Applies the limits on targets and series: the most suspicious, fastest-growing and largest stay.
+    /// Applies the limits on targets and series: the expected, most suspicious, fastest-growing and largest stay.
     fn keep_most_important(&self, mut targets: Vec<TargetView>, left_out: &mut LeftOut) -> Vec<TargetView> {
         let series = |target: &TargetView| metric::series_count(target);
         let total: usize = targets.iter().map(series).sum();
@@ -130,7 +157,7 @@ impl Presentation<'_> {
         let fastest = targets.iter().map(growth).fold(f64::MIN_POSITIVE, f64::max);
         let importance = |target: &TargetView| (size(target) / largest).max(growth(target) / fastest);
         targets.sort_by(|one, other| {
-            let by_state = (other.is_expected, state(other)).cmp(&(one.is_expected, state(one)));
+            let by_state = (state(other), other.is_expected).cmp(&(state(one), one.is_expected));
             by_state.then(importance(other).total_cmp(&importance(one)))
         });
         left_out.targets += targets.len().saturating_sub(self.limits.targets);
@@ -155,37 +182,57 @@ fn by_name_and_pid(one: &AreaView, other: &AreaView) -> Ordering {
     (&one.area.name, one.pid).cmp(&(&other.area.name, other.pid))
 }
 
-/// A limit is used at least by the area itself, whatever the age of the reading.
-fn at_least(limit: Limit, size: f64) -> Limit {
-    Limit { used: limit.used.max(size), ..limit }
+/// Which of two processes' verdicts is the worse: by state, then by confidence; none is the mildest.
+fn worse(one: &WatchedArea, other: &WatchedArea) -> Ordering {
+    let confidence = |part: &WatchedArea| part.finding().map_or(-1.0, |finding| finding.confidence);
+    one.state().cmp(&other.state()).then(confidence(one).total_cmp(&confidence(other)))
 }
 
-/// What the open episode has leaked.
-fn leaked(area: &WatchedArea) -> f64 {
-    match (area.episode(), area.finding()) {
-        (Some(episode), Some(finding)) => (finding.floor - episode.floor_before).max(0.0),
-        _ => 0.0,
-    }
+/// The limit of a process's area; it is used at least by the area itself, whatever the age of the reading.
+fn limit_of(part: &WatchedArea) -> Option<Limit> {
+    part.limit.map(|limit| Limit { used: limit.used.max(part.size), ..limit })
 }
 
-/// Merges the verdict on one more process into a target's.
-fn merge(verdict: &mut Verdict, area: &WatchedArea) {
-    verdict.leaked += leaked(area);
-    let Some(finding) = area.finding() else { return };
-    let Some(so_far) = &mut verdict.finding else {
-        verdict.finding = Some(finding.clone());
-        verdict.state = verdict.state.max(area.state());
-        verdict.episode = area.episode().copied();
-        return;
+/// The limit that is reached first, and when. Processes that grow under one limit reach it together, sooner than each
+/// alone; a resource limit is each process's own.
+fn nearest_limit(parts: &[&WatchedArea]) -> Option<(Limit, Estimate)> {
+    let times = parts.iter().filter_map(|part| {
+        let limit = limit_of(part)?;
+        let alone = part.finding()?;
+        let time = alone.time_to_limit?;
+        let together: f64 = parts
+            .iter()
+            .filter(|other| std::ptr::eq(**other, *part) || shares(&limit, other))
+            .filter_map(|other| other.finding())
+            .filter(|finding| finding.time_to_limit.is_some())
+            .map(|finding| finding.growth.value)
+            .sum();
+        let share = if together > 0.0 { (alone.growth.value / together).min(1.0) } else { 1.0 };
+        let time =
+            Estimate { value: time.value * share, lower: time.lower * share, upper: time.upper * share };
+        Some((limit, time))
+    });
+    times.min_by(|(_, one), (_, other)| one.value.total_cmp(&other.value))
+}
+
+/// Whether a process counts against this very limit too.
+fn shares(limit: &Limit, other: &WatchedArea) -> bool {
+    limit.source != LimitSource::Rlimit
+        && other.limit.is_some_and(|theirs| {
+            theirs.source == limit.source && theirs.value.to_bits() == limit.value.to_bits()
+        })
+}
+
+/// The growth of all processes that leak; of all that were judged, where none does.
+fn growth_together(parts: &[&WatchedArea]) -> Option<Estimate> {
+    let of = |wanted: fn(&WatchedArea) -> bool| {
+        let parts = parts.iter().filter(|part| wanted(part));
+        parts
+            .filter_map(|part| part.finding())
+            .map(|finding| finding.growth)
+            .reduce(|one, other| sum(&one, &other))
     };
-    let growth = sum(&so_far.growth, &finding.growth);
-    let is_worse = (area.state(), finding.confidence) > (verdict.state, so_far.confidence);
-    if is_worse {
-        *so_far = finding.clone();
-        verdict.state = area.state();
-        verdict.episode = area.episode().copied();
-    }
-    share_the_limit(so_far, growth);
+    of(|part| part.state() > LeakState::None).or_else(|| of(|_| true))
 }
 
 /// Independent estimates add up; their errors add up in squares.
@@ -198,14 +245,12 @@ fn sum(one: &Estimate, other: &Estimate) -> Estimate {
     }
 }
 
-/// Processes that grow together reach their common limit together, sooner than each alone.
-fn share_the_limit(finding: &mut Finding, together: Estimate) {
-    let alone = finding.growth.value;
-    if let (Some(time), true) = (&mut finding.time_to_limit, alone > 0.0 && together.value > alone) {
-        let share = alone / together.value;
-        *time = Estimate { value: time.value * share, lower: time.lower * share, upper: time.upper * share };
+/// What the open episode has leaked.
+fn leaked(part: &WatchedArea) -> f64 {
+    match (part.episode(), part.finding()) {
+        (Some(episode), Some(finding)) => (finding.floor - episode.floor_before).max(0.0),
+        _ => 0.0,
     }
-    finding.growth = together;
 }
 
 fn state(target: &TargetView) -> LeakState {

@@ -22,54 +22,65 @@ pub(super) struct Reporter {
     refused: HashSet<&'static str>,
 }
 
+/// What a collector can suffer from, the worse behind the lighter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    Late,
+    Fails,
+    Dead,
+}
+
 /// How a collector stands.
 #[derive(Default)]
 struct Standing {
-    is_troubled: bool,
-    /// Ticks in a row that speak against what was said last.
+    /// The trouble that was said last; none while all is well.
+    said: Option<Trouble>,
+    /// Ticks in a row that speak against it.
     contrary_ticks: u32,
 }
 
 impl Reporter {
     pub(super) fn collector_works(&mut self, collector: &'static str) {
-        if self.turns(collector, false, WORTH_A_LINE) {
+        if self.turns(collector, None, WORTH_A_LINE) {
             tracing::info!(collector, "collector works again");
         }
     }
 
     pub(super) fn collector_fails(&mut self, collector: &'static str, error: &CollectError) {
-        if self.turns(collector, true, 1) {
+        if self.turns(collector, Some(Trouble::Fails), 1) {
             let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             tracing::error!(collector, %error, cause, "collector fails; its targets keep their last values");
         }
     }
 
     pub(super) fn collector_is_late(&mut self, collector: &'static str) {
-        if self.turns(collector, true, WORTH_A_LINE) {
+        if self.turns(collector, Some(Trouble::Late), WORTH_A_LINE) {
             tracing::warn!(
                 collector,
-                "collector takes longer than a tick; it is waited for, nothing else is; a longer sampling.interval helps"
+                "collector misses its time, 0.8 of sampling.interval and at most 5 s; its answer is taken when it \
+                 comes, and nothing else waits for it"
             );
         }
     }
 
     pub(super) fn collector_is_dead(&mut self, collector: &'static str) {
-        if self.turns(collector, true, 1) {
-            tracing::error!(collector, "collector ended unexpectedly; restart the exporter and report this");
+        if self.turns(collector, Some(Trouble::Dead), 1) {
+            tracing::error!(
+                collector,
+                "collector ended unexpectedly; it is started again, at most once a minute; please report this"
+            );
         }
     }
 
-    /// Whether a collector's standing turned just now, after so many ticks in a row.
-    fn turns(&mut self, collector: &'static str, is_troubled: bool, after_ticks: u32) -> bool {
+    /// Whether a collector's standing got worse, or good again, just now, after so many ticks in a row. Trouble that
+    /// gets lighter is no news before it is over.
+    fn turns(&mut self, collector: &'static str, now: Option<Trouble>, after_ticks: u32) -> bool {
         let standing = self.collectors.entry(collector).or_default();
-        if standing.is_troubled == is_troubled {
-            standing.contrary_ticks = 0;
-            return false;
-        }
-        standing.contrary_ticks += 1;
-        let turned = standing.contrary_ticks >= after_ticks;
+        let is_news = now > standing.said || (now.is_none() && standing.said.is_some());
+        standing.contrary_ticks = if is_news { standing.contrary_ticks + 1 } else { 0 };
+        let turned = is_news && standing.contrary_ticks >= after_ticks;
         if turned {
-            *standing = Standing { is_troubled, contrary_ticks: 0 };
+            *standing = Standing { said: now, contrary_ticks: 0 };
         }
         turned
     }
@@ -100,7 +111,10 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, fin
     let episode = transition.episode.id.to_string();
     let (target, kind, pid) = (&member.target.name, member.target.kind, member.identity.pid);
     let Some(finding) = finding else {
-        tracing::info!(%episode, %target, %kind, area = %area.name, pid, "leak ended with its process");
+        tracing::info!(
+            %episode, %target, %kind, area = %area.name, pid,
+            "leak ended: its process is gone or no longer judged"
+        );
         return;
     };
     let bytes = area.unit == Unit::Bytes;
@@ -136,9 +150,38 @@ mod tests {
         let said: Vec<bool> =
             [true, false, true, true, false, true, true, true, false, true, false, false, false]
                 .into_iter()
-                .map(|is_late| reporter.turns("process", is_late, WORTH_A_LINE))
+                .map(|is_late| reporter.turns("process", is_late.then_some(Trouble::Late), WORTH_A_LINE))
                 .collect();
         let lines = said.iter().filter(|said| **said).count();
         assert_eq!((lines, said[7], said[12]), (2, true, true), "{said:?}");
+    }
+
+    #[test]
+    fn trouble_that_gets_worse_is_said_and_trouble_that_gets_lighter_is_not() {
+        use Trouble::{Dead, Fails, Late};
+        let mut reporter = Reporter::default();
+        let steps = [
+            (Some(Late), false),
+            (Some(Late), false),
+            (Some(Late), true),
+            (Some(Fails), true),
+            (Some(Late), false),
+            (Some(Late), false),
+            (Some(Late), false),
+            (Some(Dead), true),
+            (Some(Dead), false),
+            (Some(Fails), false),
+            (None, false),
+            (None, false),
+            (Some(Late), false),
+            (None, false),
+            (None, false),
+            (None, true),
+            (Some(Dead), true),
+        ];
+        for (step, (now, is_said)) in steps.into_iter().enumerate() {
+            let after_ticks = if matches!(now, Some(Fails | Dead)) { 1 } else { WORTH_A_LINE };
+            assert_eq!(reporter.turns("process", now, after_ticks), is_said, "step {step}: {now:?}");
+        }
     }
 }

@@ -5,10 +5,10 @@ use super::{
     present::{LeftOut, Presentation},
     report,
     watch::{Event, Watch},
-    workers::{Collected, Outcome, Workers},
+    workers::{Build, Collected, Outcome, Workers},
 };
 use crate::{
-    collect::{ALL, Collector, Request, paths::Paths},
+    collect::{ALL, Request, paths::Paths},
     config::{Config, Limits},
     detect::episode::LeakState,
     export::{
@@ -29,10 +29,12 @@ use std::{
 
 /// Collectors have this share of the interval to answer; the rest is for judging and rendering.
 const COLLECT_SHARE: f64 = 0.8;
+/// And never more than this, however long the interval is: the order to stop waits as long as the collectors may.
+const COLLECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the tick is told from outside.
 pub(super) enum Control {
-    /// A new configuration, with the pusher that it asks for.
+    /// A new configuration.
     Reconfigure(Box<Change>),
     /// The end.
     Stop,
@@ -41,7 +43,16 @@ pub(super) enum Control {
 /// A new configuration with what was built for it.
 pub(super) struct Change {
     pub(super) config: Config,
-    pub(super) pusher: Option<Pusher>,
+    pub(super) pusher: PusherChange,
+}
+
+/// What becomes of the pusher with a new configuration.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it travels in a box")]
+pub(super) enum PusherChange {
+    /// It goes on, with what waits in it.
+    Keep,
+    /// Another takes its place, or none.
+    Replace(Option<Pusher>),
 }
 
 /// What the tick needs from the rest of the program.
@@ -95,22 +106,28 @@ impl Ticker {
         let mut next = instant();
         loop {
             match control.recv_timeout(next.saturating_duration_since(instant())) {
-                Ok(Control::Reconfigure(change)) => self.reconfigure(*change),
+                Ok(Control::Reconfigure(change)) => {
+                    self.reconfigure(*change);
+                    // A shorter interval counts from now on, not from the end of the old one.
+                    next = next.min(instant() + self.interval);
+                }
                 Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return self.pusher,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.tick(next);
+                    self.tick();
                     next = following(next, self.interval);
                 }
             }
         }
     }
 
-    fn tick(&mut self, began: Instant) {
+    fn tick(&mut self) {
         self.tick += 1;
+        // When it was due may lie far back, after a pause of the machine; the collectors get their time all the same.
+        let began = instant();
         let now = self.surroundings.clock.now();
         let request = Request { at: now.steady, suspects: Arc::new(self.suspects()) };
-        let deadline = began + self.interval.mul_f64(COLLECT_SHARE);
-        let collected = self.workers.collect(&request, deadline);
+        let patience = self.interval.mul_f64(COLLECT_SHARE).min(COLLECT_PATIENCE);
+        let collected = self.workers.collect(&request, began, began + patience);
         let judging_began = instant();
         for one in collected {
             self.take_in(one);
@@ -126,14 +143,25 @@ impl Ticker {
     }
 
     fn take_in(&mut self, collected: Collected) {
+        let Collected { name, overdue, outcome } = collected;
+        if let Some(overdue) = overdue {
+            self.take_in_outcome(name, overdue);
+        }
+        let is_in_time = matches!(outcome, Outcome::Batch(..));
+        self.take_in_outcome(name, outcome);
+        // Only this tick's answer speaks for it: whoever gives nothing but overdue ones is late.
+        if is_in_time {
+            self.reporter.collector_works(name);
+        }
+    }
+
+    fn take_in_outcome(&mut self, name: &'static str, outcome: Outcome) {
         let own = &self.surroundings.own;
-        let name = collected.name;
-        match collected.outcome {
+        match outcome {
             Outcome::Batch(batch, took) => {
                 own.collector_finished(name, took.as_secs_f64());
                 self.count(name, &batch);
                 self.watch.take_in(&batch, &mut self.events);
-                self.reporter.collector_works(name);
             }
             Outcome::Failed(error) => {
                 own.collector_failed(name);
@@ -203,15 +231,20 @@ impl Ticker {
         self.watch.reconfigure(config.processes.judge.clone(), self.interval.as_secs_f64());
         self.limits = config.limits.clone();
         self.show_pid = config.processes.show_pid;
-        self.pusher = pusher;
+        if let PusherChange::Replace(pusher) = pusher {
+            self.pusher = pusher;
+        }
     }
 }
 
 fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
     let wanted = ALL.iter().filter(|entry| surroundings.collectors.contains(&entry.name));
-    let collectors: Vec<Box<dyn Collector>> =
-        wanted.map(|entry| (entry.build)(config, &surroundings.paths)).collect();
-    Workers::start(collectors)
+    let config = Arc::new(config.clone());
+    let builds = wanted.map(|entry| -> Build {
+        let (config, paths) = (Arc::clone(&config), surroundings.paths.clone());
+        Box::new(move || (entry.build)(&config, &paths))
+    });
+    Workers::start(builds.collect())
 }
 
 fn count_left_out(own: &Own, left_out: LeftOut) {

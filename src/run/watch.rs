@@ -14,6 +14,11 @@ use std::{
     sync::Arc,
 };
 
+/// What was learned survives a change of the sampling interval by at most this factor; beyond it the widths of the
+/// horizons no longer fit.
+const INTERVAL_FACTOR: f64 = 4.0;
+/// Of targets that have vanished so many are remembered at most, the latest first.
+const MOST_GONE: usize = 1_000;
 /// A target that has vanished keeps its counters this long, so that what ended it is still seen.
 const REMEMBER_GONE_SECS: f64 = 15.0 * 60.0;
 /// A generation of processes that lived for fewer ticks than this was a command, and its successor no restart.
@@ -28,6 +33,8 @@ pub(super) struct Watch {
     tick: u64,
     members: HashMap<Identity, WatchedMember>,
     targets: BTreeMap<Arc<Target>, TargetRecord>,
+    /// What happened outside of a tick, to be told at the next one.
+    pending: Vec<Event>,
     scratch: Scratch,
 }
 
@@ -90,7 +97,7 @@ pub(super) enum Event {
         area: Area,
         /// From what to what.
         transition: Transition,
-        /// The verdict that led to it; none when the process ended.
+        /// The verdict that led to it; none when the process ended or is no longer judged.
         finding: Option<Finding>,
     },
     /// All processes of a target were replaced.
@@ -112,16 +119,20 @@ impl Watch {
             tick: 0,
             members: HashMap::new(),
             targets: BTreeMap::new(),
+            pending: Vec::new(),
             scratch: Scratch::default(),
         }
     }
 
-    /// Takes over a new configuration; what was learned stays if the sampling interval does.
+    /// Takes over a new configuration; what was learned stays where it still fits.
     pub(super) fn reconfigure(&mut self, judged_areas: Vec<Arc<str>>, interval_secs: f64) {
-        let same_interval = self.interval_secs.to_bits() == interval_secs.to_bits();
-        for area in self.members.values_mut().flat_map(|member| &mut member.areas) {
-            if !same_interval || !judged_areas.contains(&area.area.name) {
-                area.judged = None;
+        let factor = (self.interval_secs / interval_secs).max(interval_secs / self.interval_secs);
+        for watched in self.members.values_mut() {
+            for area in &mut watched.areas {
+                if factor > INTERVAL_FACTOR || !judged_areas.contains(&area.area.name) {
+                    end_episode(&watched.member, area, &mut self.pending);
+                    area.judged = None;
+                }
             }
         }
         for record in self.targets.values_mut() {
@@ -134,6 +145,7 @@ impl Watch {
     /// Takes in what a collector saw of all its members: remembers, judges, and forgets who is gone.
     pub(super) fn take_in(&mut self, batch: &Batch, events: &mut Vec<Event>) {
         self.tick += 1;
+        events.append(&mut self.pending);
         for target in &batch.expected {
             self.targets.entry(Arc::clone(target)).or_default().is_expected = true;
         }
@@ -155,9 +167,12 @@ impl Watch {
         events: &mut Vec<Event>,
     ) {
         let known = self.members.remove(&member.identity);
-        // The same process under another name called exec: its memory is a new one.
+        // The same process as another program called exec: its memory is a new one.
+        let same_program = |known: &WatchedMember| {
+            known.member.generation == member.generation && known.member.target == member.target
+        };
         let known = match known {
-            Some(known) if known.member.target != member.target => {
+            Some(known) if !same_program(&known) => {
                 let target = Arc::clone(&known.member.target);
                 end_episodes(&known, events);
                 if let Some(record) = self.targets.get_mut(&target) {
@@ -172,7 +187,7 @@ impl Watch {
             Some(_) => record.survivors += 1,
             None => record.newcomers += 1,
         }
-        if record.info != member.info {
+        if known.as_ref().is_none_or(|known| !Arc::ptr_eq(&known.member, member)) {
             record.info.clone_from(&member.info);
         }
         let mut watched =
@@ -192,7 +207,7 @@ impl Watch {
         at: Seconds,
         events: &mut Vec<Event>,
     ) {
-        let position = watched.areas.iter().position(|known| known.area == sample.area);
+        let position = watched.areas.iter().position(|known| is_same(&known.area, &sample.area));
         let index = position.unwrap_or(watched.areas.len());
         if position.is_none() {
             watched.areas.reserve_exact(1);
@@ -235,9 +250,24 @@ impl Watch {
         if self.members.len() < before / 2 {
             self.members.shrink_to_fit();
         }
+        self.forget_gone_targets(at);
+    }
+
+    /// Remembers of the vanished targets those that have something to tell, and of these the latest.
+    fn forget_gone_targets(&mut self, at: Seconds) {
+        let least_life_secs = LEAST_LIFE_TICKS * self.interval_secs;
+        let gone_since = |record: &TargetRecord| record.gone_since.filter(|_| !record.is_expected);
         self.targets.retain(|_, record| {
-            record.is_expected || record.gone_since.is_none_or(|since| at - since < REMEMBER_GONE_SECS)
+            gone_since(record)
+                .is_none_or(|since| at - since < REMEMBER_GONE_SECS && record.has_history(least_life_secs))
         });
+        let mut gone: Vec<Seconds> = self.targets.values().filter_map(gone_since).collect();
+        if gone.len() > MOST_GONE {
+            let surplus = gone.len() - MOST_GONE;
+            let (_, oldest_kept, _) = gone.select_nth_unstable_by(surplus, f64::total_cmp);
+            let oldest_kept = *oldest_kept;
+            self.targets.retain(|_, record| gone_since(record).is_none_or(|since| since >= oldest_kept));
+        }
     }
 
     /// Counts each target's processes and sees whether all of them were replaced.
@@ -290,6 +320,18 @@ impl Watch {
     /// All targets, sorted.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Arc<Target>, &TargetRecord)> {
         self.targets.iter()
+    }
+}
+
+/// Whether two areas are one; nearly always they share their name in memory.
+fn is_same(one: &Area, other: &Area) -> bool {
+    Arc::ptr_eq(&one.name, &other.name) || one == other
+}
+
+impl TargetRecord {
+    /// Whether there is anything to tell of it once it is gone; a command that ran for a moment leaves nothing.
+    fn has_history(&self, least_life_secs: f64) -> bool {
+        self.restarts + self.episodes > 0 || self.last_generation_life_secs >= least_life_secs
     }
 }
 
@@ -359,14 +401,18 @@ impl JudgedArea {
 /// A process that ends takes its episodes with it.
 fn end_episodes(watched: &WatchedMember, events: &mut Vec<Event>) {
     for area in &watched.areas {
-        if let Some(episode) = area.episode() {
-            events.push(Event::Episode {
-                member: Arc::clone(&watched.member),
-                area: area.area.clone(),
-                transition: Transition { from: area.state(), to: LeakState::None, episode: *episode },
-                finding: None,
-            });
-        }
+        end_episode(&watched.member, area, events);
+    }
+}
+
+fn end_episode(member: &Arc<Member>, area: &WatchedArea, events: &mut Vec<Event>) {
+    if let Some(episode) = area.episode() {
+        events.push(Event::Episode {
+            member: Arc::clone(member),
+            area: area.area.clone(),
+            transition: Transition { from: area.state(), to: LeakState::None, episode: *episode },
+            finding: None,
+        });
     }
 }
 

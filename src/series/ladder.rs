@@ -50,8 +50,8 @@ struct Level {
     /// Floors and ceilings; NaN marks a missing bucket. The slot is the bucket's number modulo [`BUCKETS`].
     floors: [f32; BUCKETS],
     ceilings: [f32; BUCKETS],
-    /// The highest ceiling that has left the ring.
-    past_ceiling: f32,
+    /// The highest floor that has left the ring; its highest ceiling would let one start-up peak hide leaks for ever.
+    past_floor: f32,
 }
 
 /// The closed buckets of one level, oldest first, missing ones left out.
@@ -65,8 +65,8 @@ pub struct Window {
     pub floors: Vec<f64>,
     /// Highest size of each bucket.
     pub ceilings: Vec<f64>,
-    /// The highest size before this window, where the past reaches further back.
-    pub past_ceiling: Option<f64>,
+    /// The highest floor before this window, where the past reaches further back.
+    pub past_floor: Option<f64>,
 }
 
 /// Which levels closed a bucket at a sample: bit `n` for level `n`.
@@ -167,7 +167,7 @@ impl Ladder {
         window.times.clear();
         window.floors.clear();
         window.ceilings.clear();
-        window.past_ceiling = None;
+        window.past_floor = None;
         window.width_secs = self.width_secs(level);
         let Some(ring) = self.levels.get(level) else { return };
         for back in (0..i64::from(ring.used)).rev() {
@@ -180,8 +180,8 @@ impl Ladder {
             window.floors.push(self.anchor + f64::from(floor));
             window.ceilings.push(self.anchor + f64::from(ceiling));
         }
-        if ring.past_ceiling.is_finite() {
-            window.past_ceiling = Some(self.anchor + f64::from(ring.past_ceiling));
+        if ring.past_floor.is_finite() {
+            window.past_floor = Some(self.anchor + f64::from(ring.past_floor));
         }
     }
 
@@ -241,7 +241,7 @@ impl Level {
             used: 0,
             floors: [f32::NAN; BUCKETS],
             ceilings: [f32::NAN; BUCKETS],
-            past_ceiling: f32::NEG_INFINITY,
+            past_floor: f32::NEG_INFINITY,
         }
     }
 
@@ -282,7 +282,7 @@ impl Level {
             (self.floors.get_mut(slot(index)), self.ceilings.get_mut(slot(index)))
         {
             // NaN is never the larger one, so a missing bucket leaves no trace.
-            self.past_ceiling = self.past_ceiling.max(*ceiling);
+            self.past_floor = self.past_floor.max(*floor);
             *floor = f32::NAN;
             *ceiling = f32::NAN;
         }
@@ -371,19 +371,19 @@ mod tests {
         let mut window = Window::default();
         ladder.window(0, &mut window);
         assert_eq!(window.times, [100_002.0, 100_006.0]);
-        assert_eq!(window.past_ceiling, Some(1.0));
+        assert_eq!(window.past_floor, Some(1.0));
     }
 
     #[test]
-    fn the_ring_is_bounded_and_remembers_the_highest_that_left_it() {
+    fn the_ring_is_bounded_and_remembers_the_highest_floor_that_left_it() {
         let mut ladder = Ladder::new(1.0);
         for at in 0..1000 {
-            ladder.push(f64::from(at), if at == 3 { 99.0 } else { 1.0 });
+            ladder.push(f64::from(at), if (8..12).contains(&at) { 99.0 } else { 1.0 });
         }
         let mut window = Window::default();
         ladder.window(0, &mut window);
         assert_eq!(window.floors.len(), BUCKETS);
-        assert_eq!(window.past_ceiling, Some(99.0));
+        assert_eq!(window.past_floor, Some(99.0));
     }
 
     #[test]

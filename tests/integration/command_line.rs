@@ -4,6 +4,10 @@ use crate::{
     exporter::{Exporter, Scratch, get, request},
     process::{Process, wait_for},
 };
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::Signal,
+};
 use std::{fs, net::TcpListener, path::PathBuf, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,6 +79,79 @@ fn wrong_flags_and_taken_addresses_say_so() {
     let (code, output) = run(&[&format!("--web.listen-address={address}")]);
     assert_eq!(code, Some(1));
     assert!(output.contains(&address), "{output}");
+}
+
+#[test]
+fn flags_that_cannot_be_meant_are_errors_of_the_command_line() {
+    for flag in [
+        "--web.listen-address=10099",
+        "--web.telemetry-path=/-/metrics",
+        "--web.external-url=a.example",
+        "--web.route-prefix=/a?b",
+    ] {
+        let (code, output) = run(&[flag]);
+        let name = flag.split('=').next().expect("not empty");
+        assert_eq!(code, Some(2), "{flag}: {output}");
+        assert!(output.contains(name), "{flag}: {output}");
+    }
+}
+
+#[test]
+fn without_a_collector_it_does_not_say_that_it_watches() {
+    let exporter = Exporter::start(&["--no-collector.process", "--web.external-url=http://a.example/leaks/"]);
+    let output = exporter.process.output();
+    assert!(output.contains("nothing is watched") && !output.contains("watching every"), "{output}");
+    assert!(output.contains("/leaks/metrics"), "{output}");
+    assert_eq!(get(&exporter.url("/metrics")).0, 200);
+}
+
+/// An exporter whose collector hangs: nobody ever writes to the file that it reads first of the only process.
+fn hanging(scratch: &Scratch) -> Exporter {
+    let process = scratch.path.join("proc/1");
+    fs::create_dir_all(&process).expect("our own directory");
+    mknodat(CWD, process.join("statm"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a FIFO");
+    let procfs = format!("--path.procfs={}", scratch.path.join("proc").display());
+    Exporter::start_configured(scratch, "sampling:\n  interval: 30s\n", &[&procfs])
+}
+
+#[test]
+fn a_collector_that_hangs_holds_up_neither_the_pages_nor_the_end() {
+    let scratch = Scratch::new("hanging");
+    let mut exporter = hanging(&scratch);
+    assert_eq!(get(&exporter.url("/-/healthy")).0, 200);
+    assert_eq!(get(&exporter.url("/metrics")).0, 200);
+    exporter.process.signal(Signal::TERM);
+    assert!(exporter.process.wait(Duration::from_secs(15)).success(), "in the midst of a tick");
+}
+
+#[test]
+fn a_collector_that_hangs_is_a_failed_one() {
+    let scratch = Scratch::new("hanging-on");
+    let mut exporter = hanging(&scratch);
+    let success = exporter.scrape_until("the first tick", PATIENCE, |scrape| {
+        scrape.value("memleak_exporter_ticks_total", &[]).filter(|ticks| *ticks > 0.0)?;
+        scrape.value("memleak_exporter_collector_success", &[("collector", "process")])
+    });
+    assert!(success.abs() < 1e-9, "{success}");
+    assert_eq!(get(&exporter.url("/-/healthy")).0, 200);
+    assert!(exporter.process.end().success());
+}
+
+#[test]
+fn who_is_told_twice_to_end_ends_at_once() {
+    let scratch = Scratch::new("twice");
+    // It takes connections and never answers, so that the last push takes all of its time.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = silent.local_addr().expect("bound");
+    let configuration = format!("otlp:\n  endpoint: http://{endpoint}\n  protocol: http/protobuf\n");
+    let mut exporter = Exporter::start_configured(&scratch, &configuration, &[]);
+    wait_for("a batch to push", PATIENCE, || (exporter.ticks() > 0.0).then_some(()));
+    exporter.process.signal(Signal::TERM);
+    exporter.process.line_with("told to end", PATIENCE);
+    exporter.process.signal(Signal::INT);
+    assert_eq!(exporter.process.wait(PATIENCE).code(), Some(1));
+    let output = exporter.process.output();
+    assert!(!output.contains("stopped"), "{output}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Reloads: a good configuration takes over, a bad one changes nothing and says so.
 
 use crate::{
-    exporter::{Exporter, Scratch},
+    exporter::{Exporter, Scratch, get},
+    exposition::Scrape,
+    peers::free_port,
     process::wait_for,
 };
 use rustix::process::Signal;
@@ -44,4 +46,48 @@ fn a_bad_configuration_never_replaces_a_good_one() {
     wait_for("ticks under the new configuration", PATIENCE, || {
         (exporter.ticks() > ticks + 3.0).then_some(())
     });
+}
+
+#[test]
+fn a_shorter_interval_does_not_wait_for_the_end_of_the_old_one() {
+    let scratch = Scratch::new("shorter");
+    let exporter = Exporter::start_configured(&scratch, "sampling:\n  interval: 1h\n", &[]);
+    wait_for("the first tick", PATIENCE, || (exporter.ticks() > 0.0).then_some(()));
+    scratch.write("memleak.yml", "sampling:\n  interval: 200ms\n");
+    exporter.process.signal(Signal::HUP);
+    wait_for("ticks at the new interval", PATIENCE, || (exporter.ticks() > 3.0).then_some(()));
+}
+
+#[test]
+fn what_waits_to_be_pushed_survives_a_reload_that_does_not_concern_it() {
+    let scratch = Scratch::new("queue");
+    let endpoint = free_port();
+    let configuration = |interval: &str, queue: u32| {
+        format!(
+            "sampling:\n  interval: {interval}\notlp:\n  endpoint: http://127.0.0.1:{endpoint}\n  \
+             protocol: http/protobuf\n  interval: 1h\n  queue: {queue}\n"
+        )
+    };
+    let exporter = Exporter::start_configured(&scratch, &configuration("1h", 5), &[]);
+    // A selected page is made for each scrape, the others once a tick: here that would be too seldom.
+    let value = |name: &str| {
+        let page = get(&exporter.url("/metrics?exclude[]=process")).1;
+        Scrape::parse(&page).value(name, &[]).unwrap_or(0.0)
+    };
+    let waiting = || value("memleak_exporter_otlp_queue_batches");
+    wait_for("a batch that waits", PATIENCE, || (waiting() > 0.0).then_some(()));
+
+    // A new pusher would have pushed, and queued, only what it saw itself: nothing before the next tick.
+    let reload = |interval: &str, queue: u32, secs: f64| {
+        scratch.write("memleak.yml", &configuration(interval, queue));
+        exporter.process.signal(Signal::HUP);
+        wait_for("the reload", PATIENCE, || {
+            let interval = value("memleak_exporter_sampling_interval_seconds");
+            ((interval - secs).abs() < 1e-9).then_some(())
+        });
+    };
+    reload("30m", 5, 1800.0);
+    assert!(waiting() > 0.0, "the queue was lost");
+    reload("40m", 6, 2400.0);
+    assert!(waiting() < 1.0, "another configuration of the push is another push");
 }

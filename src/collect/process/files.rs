@@ -26,6 +26,8 @@ use std::{
 const MAX_FILE_BYTES: usize = 32 * 1024;
 /// Descriptors that stay free for the rest of the exporter: sockets, logs, files being read.
 const RESERVED_DESCRIPTORS: u64 = 256;
+/// Where descriptors must be counted one by one the count ends here: it is a leak by then, and costs a millisecond.
+const MOST_COUNTED_DESCRIPTORS: u64 = 65_536;
 /// One page of directory entries at a time.
 const DIRECTORY_BUFFER_BYTES: usize = 8 * 1024;
 
@@ -42,10 +44,12 @@ pub(super) enum Outcome<T> {
 /// The tree, with what is shared by all reads: one buffer, the budget of open files, and constants of the machine.
 pub(super) struct Procfs {
     root: PathBuf,
+    /// Whether the root is the kernel's own tree; in a copy sizes of directories mean something else.
+    is_real: bool,
     buffer: Vec<u8>,
     page_bytes: f64,
     ticks_per_second: f64,
-    booted_at: Seconds,
+    booted_at: Option<Seconds>,
     own_container: String,
     open_files: u64,
     max_open_files: u64,
@@ -62,6 +66,9 @@ pub(super) struct Identified {
     pub(super) description: Description,
     pub(super) start_ticks: u64,
     pub(super) comm: String,
+    /// Tells one program from another: executable and arguments.
+    pub(super) program: u64,
+    pub(super) peak_bytes: u64,
     pub(super) place: Place,
     pub(super) resource_limits: ResourceLimits,
 }
@@ -72,12 +79,13 @@ impl Procfs {
         let (_, own_container) = unit_and_container(Place::parse(&own).naming_path());
         Self {
             root: root.to_owned(),
+            is_real: is_procfs(root),
             buffer: Vec::with_capacity(4096),
             page_bytes: f64::from(u32::try_from(rustix::param::page_size()).unwrap_or(4096)),
             ticks_per_second: f64::from(
                 u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100),
             ),
-            booted_at: host::boot_time(root).unwrap_or(0.0),
+            booted_at: None,
             own_container,
             open_files: 0,
             max_open_files: raise_descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS),
@@ -92,9 +100,16 @@ impl Procfs {
         self.open_files = u64::try_from(count).unwrap_or(u64::MAX);
     }
 
+    /// Begins a tick at `at`: finds out when the machine booted on the clock of the ticks, from its uptime. The kernel's
+    /// own `btime` is on the wall clock, which steps.
+    pub(super) fn begin(&mut self, at: Seconds) {
+        self.booted_at = host::uptime_secs(&self.root).map(|uptime_secs| at - uptime_secs);
+    }
+
+    /// When a process started; long ago where the machine's uptime is unknown.
     #[expect(clippy::cast_precision_loss, reason = "2^53 clock ticks are three million years")]
     pub(super) fn started_at(&self, start_ticks: u64) -> Seconds {
-        self.booted_at + start_ticks as f64 / self.ticks_per_second
+        self.booted_at.map_or(0.0, |booted_at| booted_at + start_ticks as f64 / self.ticks_per_second)
     }
 
     /// All process ids.
@@ -197,18 +212,25 @@ impl ProcessFiles {
         }
     }
 
+    /// Whether the pid is still the same process's. A kept file answers for it alone; without one its start tells.
+    pub(super) fn is_still(&self, procfs: &Procfs, start_ticks: u64) -> bool {
+        self.keeps_open()
+            || procfs
+                .text(self.pid, "stat")
+                .is_ok_and(|stat| parse::start_ticks(&String::from_utf8_lossy(&stat)) == Some(start_ticks))
+    }
+
     /// How many descriptors are open; none where the kernel does not let us see.
     ///
-    /// Since Linux 6.2 the size of the directory is that number; before, and for none, they are counted.
+    /// Since Linux 6.2 the size of the directory is that number, for whoever asks; before, and for none, they are counted,
+    /// which needs the permission to look into the process.
     pub(super) fn descriptors(&self, procfs: &mut Procfs, errors: &mut Errors) -> Option<u64> {
         let path = procfs.path(self.pid, "fd");
-        let counted = open_directory(&path).and_then(|directory| {
-            let size = rustix::fs::fstat(&directory)?.st_size;
-            match u64::try_from(size) {
-                Ok(size) if size > 0 && procfs.booted_at > 0.0 && is_procfs(&directory) => Ok(size),
-                _ => count_entries(&directory),
-            }
-        });
+        let counted = match rustix::fs::stat(&path).map(|found| u64::try_from(found.st_size)) {
+            Ok(Ok(size)) if size > 0 && procfs.is_real => Ok(size),
+            Ok(_) => open_directory(&path).and_then(|directory| count_entries(&directory)),
+            Err(error) => Err(error),
+        };
         match counted {
             Ok(count) => Some(count),
             Err(Errno::ACCESS | Errno::PERM) => {
@@ -224,14 +246,17 @@ impl ProcessFiles {
         let stat = procfs.text(self.pid, "stat").ok()?;
         let start_ticks = parse::start_ticks(&String::from_utf8_lossy(&stat))?;
         let status = procfs.text(self.pid, "status").ok()?;
-        let comm = parse::status(&String::from_utf8_lossy(&status))?.name;
+        let status = parse::status(&String::from_utf8_lossy(&status))?;
+        let comm = status.name;
         let arguments = parse::arguments(&procfs.text(self.pid, "cmdline").unwrap_or_default());
         let (place, resource_limits) = self.locate(procfs)?;
         let (unit, container) = unit_and_container(place.naming_path());
         let container = if container == procfs.own_container { String::new() } else { container };
         let executable = self.executable(procfs, errors).unwrap_or_else(|| without_link(&comm, &arguments));
         let description = Description { pid: self.pid, executable, arguments, unit, container };
-        Some(Identified { description, start_ticks, comm, place, resource_limits })
+        let program = fingerprint(&description);
+        let peak_bytes = status.peak_resident;
+        Some(Identified { description, start_ticks, comm, program, peak_bytes, place, resource_limits })
     }
 
     /// The process's place in the control groups and its resource limits; none if it vanished.
@@ -256,6 +281,14 @@ impl ProcessFiles {
         let name = link.file_name()?.to_string_lossy();
         Some(name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned())
     }
+}
+
+/// A number that differs between programs, with the arguments they were given.
+fn fingerprint(description: &Description) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    (&description.executable, &description.arguments).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The executable's name where its link cannot be read: the kernel's name for it, in full where the first argument
@@ -304,8 +337,8 @@ fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-fn is_procfs(directory: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(directory).is_ok_and(|found| found.f_type == rustix::fs::PROC_SUPER_MAGIC)
+fn is_procfs(root: &Path) -> bool {
+    rustix::fs::statfs(root).is_ok_and(|found| found.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
 fn count_entries(directory: &OwnedFd) -> Result<u64, Errno> {
@@ -314,6 +347,9 @@ fn count_entries(directory: &OwnedFd) -> Result<u64, Errno> {
         let entry = entry?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
             count += 1;
+        }
+        if count >= MOST_COUNTED_DESCRIPTORS {
+            break;
         }
     }
     Ok(count)

@@ -27,11 +27,16 @@ pub(super) struct LimitReader {
     host_threads: Option<Limit>,
     groups: HashMap<Arc<Place>, CgroupLimits>,
     refreshed_at: Seconds,
+    /// How often the groups were read anew.
+    refreshes: u64,
 }
 
 /// What limits one process.
 pub(super) struct ProcessLimits {
     group: Arc<Place>,
+    /// The group's limits as of that refresh, so that no tick looks the group up.
+    of_group: CgroupLimits,
+    as_of: u64,
     resource: ResourceLimits,
     data_bytes: f64,
     address_space_bytes: f64,
@@ -46,6 +51,7 @@ impl LimitReader {
             host_threads: None,
             groups: HashMap::new(),
             refreshed_at: f64::NEG_INFINITY,
+            refreshes: 0,
         }
     }
 
@@ -56,6 +62,7 @@ impl LimitReader {
             return;
         }
         self.refreshed_at = at;
+        self.refreshes += 1;
         self.host_threads = host::thread_limit(&self.procfs);
         // Only the map knows a group that no process is in any more.
         self.groups.retain(|place, _| Arc::strong_count(place) > 1);
@@ -74,16 +81,29 @@ impl LimitReader {
                 new
             }
         };
-        ProcessLimits { group, resource: *resource, data_bytes: 0.0, address_space_bytes: 0.0 }
+        let of_group = self.groups.get(&group).copied().unwrap_or_default();
+        let as_of = self.refreshes;
+        ProcessLimits {
+            group,
+            of_group,
+            as_of,
+            resource: *resource,
+            data_bytes: 0.0,
+            address_space_bytes: 0.0,
+        }
     }
 
     /// The nearest limit on the process's memory.
-    pub(super) fn memory(&self, process: &ProcessLimits) -> Option<Limit> {
+    pub(super) fn memory(&self, process: &mut ProcessLimits) -> Option<Limit> {
+        if process.as_of != self.refreshes {
+            process.as_of = self.refreshes;
+            process.of_group = self.groups.get(&process.group).copied().unwrap_or_default();
+        }
         let own = [
             rlimit(process.resource.data, process.data_bytes),
             rlimit(process.resource.address_space, process.address_space_bytes),
         ];
-        let group = self.groups.get(&process.group).and_then(|limits| limits.memory);
+        let group = process.of_group.memory;
         let host = self.host.as_ref().map(HostMemory::limit);
         own.into_iter().chain([group, host]).flatten().reduce(Limit::nearer)
     }
@@ -95,8 +115,7 @@ impl LimitReader {
 
     /// The nearest limit on threads.
     pub(super) fn threads(&self, process: &ProcessLimits) -> Option<Limit> {
-        let group = self.groups.get(&process.group).and_then(|limits| limits.threads);
-        [group, self.host_threads].into_iter().flatten().reduce(Limit::nearer)
+        [process.of_group.threads, self.host_threads].into_iter().flatten().reduce(Limit::nearer)
     }
 }
 

@@ -48,8 +48,8 @@ pub struct Status {
     pub name: String,
     /// The largest resident size so far.
     pub peak_resident: u64,
-    /// Resident anonymous memory.
-    pub anonymous: u64,
+    /// Resident anonymous memory; kernels before 4.5 do not say.
+    pub anonymous: Option<u64>,
     /// Anonymous memory that was swapped out.
     pub swapped: u64,
     /// Private writable address space: what `RLIMIT_DATA` limits.
@@ -73,7 +73,7 @@ pub fn status(text: &str) -> Option<Status> {
             "Name" => value.clone_into(&mut status.name),
             "VmHWM" => status.peak_resident = kibibytes(value),
             "VmRSS" => has_memory = true,
-            "RssAnon" => status.anonymous = kibibytes(value),
+            "RssAnon" => status.anonymous = Some(kibibytes(value)),
             "VmSwap" => status.swapped = kibibytes(value),
             "VmData" => status.data = kibibytes(value),
             "VmSize" => status.address_space = kibibytes(value),
@@ -158,7 +158,7 @@ mod tests {
         let expected = Status {
             name: "node".into(),
             peak_resident: 307_200,
-            anonymous: 153_600,
+            anonymous: Some(153_600),
             swapped: 8192,
             data: 512_000,
             address_space: 921_600,

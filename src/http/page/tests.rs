@@ -109,7 +109,7 @@ fn a_leak_is_told_with_all_that_is_known_of_it() {
         "at least 1 h 0 min",
         "10 min ago",
         "+1.0 MB since",
-        "the floor rose 1.0 MB in 10 min, in 5 of 6 steps, seen on 2 horizons; no plateau",
+        "the floor rose 1.0 MB in 10 min, 5 of 6 steps going up, seen on 2 horizons; no plateau",
     ] {
         assert!(html.contains(words), "{words:?} is missing in {html}");
     }

@@ -2,34 +2,54 @@
 
 use super::*;
 use crate::{
+    detect::finding::Severity,
     run::watch::tests::{anon, member, watching},
-    sample::Batch,
+    sample::{Batch, Member, Sample},
 };
 
 const NO_LIMITS: Limits = Limits { processes: 1_000, targets: 1_000, areas_per_target: 64, series: 100_000 };
 
-/// A target with a leaking and a steady process, a steady small one and a steady large one, after two hours.
-fn watched() -> Watch {
-    let members = [
-        (member("pool", 1, -1e6), 2e8, 1e5),
-        (member("pool", 2, -1e6), 1e8, 0.0),
-        (member("small", 3, -1e6), 1e6, 0.0),
-        (member("large", 4, -1e6), 1e9, 0.0),
-    ];
+/// Two hours of processes, each with its start size, its growth a tick, and its limit.
+fn watched(members: &[(Arc<Member>, f64, f64, Limit)]) -> Watch {
     let mut watch = watching();
     for tick in 0..2400u32 {
         let mut batch = Batch::new(f64::from(tick) * 3.0);
-        for (member, size, growth) in &members {
-            batch.push(Arc::clone(member), [anon(size + growth * f64::from(tick))]);
+        for (member, start, growth, limit) in members {
+            let size = start + growth * f64::from(tick);
+            batch.push(Arc::clone(member), [Sample { limit: Some(*limit), ..anon(size) }]);
         }
         watch.take_in(&batch, &mut Vec::new());
     }
     watch
 }
 
+const HOST: Limit = Limit { value: 4e9, used: 2e9, source: LimitSource::Host };
+
+/// A target with a leaking, a shrinking and a steady process, a steady small one and a steady large one.
+fn fleet() -> Watch {
+    watched(&[
+        (member("pool", 1, -1e6), 2e8, 1e5, HOST),
+        (member("pool", 2, -1e6), 9e8, -3e5, HOST),
+        (member("pool", 5, -1e6), 1e8, 0.0, HOST),
+        (member("small", 3, -1e6), 1e6, 0.0, HOST),
+        (member("large", 4, -1e6), 1e9, 0.0, HOST),
+    ])
+}
+
+/// The anonymous memory of the only target of these processes.
+fn only_area(members: &[(Arc<Member>, f64, f64, Limit)]) -> AreaView {
+    let presentation = Presentation { limits: &NO_LIMITS, show_pid: false, wall_offset_secs: 0.0 };
+    let (mut snapshot, _) = presentation.snapshot(&watched(members), 2400, 7200.0);
+    snapshot.targets.remove(0).areas.remove(0)
+}
+
+fn time_to_limit(area: &AreaView) -> f64 {
+    area.verdict.as_ref().unwrap().finding.as_ref().unwrap().time_to_limit.unwrap().value
+}
+
 fn show(limits: &Limits, show_pid: bool) -> (Snapshot, LeftOut) {
     let presentation = Presentation { limits, show_pid, wall_offset_secs: 1000.0 };
-    presentation.snapshot(&watched(), 2400, 7200.0)
+    presentation.snapshot(&fleet(), 2400, 7200.0)
 }
 
 fn names(snapshot: &Snapshot) -> Vec<&str> {
@@ -40,14 +60,15 @@ fn names(snapshot: &Snapshot) -> Vec<&str> {
 fn a_target_shows_the_sum_of_sizes_and_the_worst_verdict() {
     let (snapshot, left_out) = show(&NO_LIMITS, false);
     assert_eq!(names(&snapshot), ["large", "pool", "small"]);
-    assert_eq!((left_out, snapshot.member_count), (LeftOut::default(), 4));
+    assert_eq!((left_out, snapshot.member_count), (LeftOut::default(), 5));
     let pool = &snapshot.targets[1].areas[0];
-    assert!((pool.size - (3e8 + 2399.0 * 1e5)).abs() < 1.0, "{}", pool.size);
+    assert!((pool.size - (12e8 - 2399.0 * 2e5)).abs() < 1.0, "{}", pool.size);
     let verdict = pool.verdict.as_ref().unwrap();
     assert_eq!(verdict.state, LeakState::Confirmed);
     let growth = verdict.finding.as_ref().unwrap().growth.value;
-    assert!((growth / (1e5 / 3.0) - 1.0).abs() < 0.02, "{growth}");
-    assert!(verdict.leaked > 1e8 && verdict.episode.is_some());
+    assert!((growth / (1e5 / 3.0) - 1.0).abs() < 0.02, "of the one that leaks: {growth}");
+    let since = verdict.episode.unwrap().since;
+    assert!(verdict.leaked > 1e8 && (1000.0..2000.0).contains(&since), "wall time: {since}");
     assert!((pool.sampled_at - (7197.0 + 1000.0)).abs() < 1e-6, "wall time: {}", pool.sampled_at);
 }
 
@@ -55,7 +76,7 @@ fn a_target_shows_the_sum_of_sizes_and_the_worst_verdict() {
 fn pids_are_rows_of_their_own_where_asked_for() {
     let (snapshot, _) = show(&NO_LIMITS, true);
     let pids: Vec<Option<u32>> = snapshot.targets[1].areas.iter().map(|area| area.pid).collect();
-    assert_eq!(pids, [Some(1), Some(2)]);
+    assert_eq!(pids, [Some(1), Some(2), Some(5)]);
 }
 
 #[test]
@@ -66,24 +87,41 @@ fn limits_keep_the_suspicious_and_the_large() {
     let (snapshot, _) = show(&Limits { targets: 1, ..NO_LIMITS }, false);
     assert_eq!(names(&snapshot), ["pool"]);
     let (snapshot, left_out) = show(&Limits { areas_per_target: 1, ..NO_LIMITS }, true);
-    assert_eq!((snapshot.targets[1].areas.len(), left_out.areas), (1, 1));
+    let kept: Vec<Option<u32>> = snapshot.targets[1].areas.iter().map(|area| area.pid).collect();
+    assert_eq!((kept, left_out.areas), (vec![Some(1)], 2), "the one that leaks");
     let (snapshot, left_out) = show(&Limits { series: 40, ..NO_LIMITS }, false);
     assert_eq!(names(&snapshot), ["pool"]);
     assert!(left_out.series > 0);
 }
 
 #[test]
-fn processes_that_grow_together_reach_their_limit_sooner() {
+fn processes_reach_a_common_limit_together_and_their_own_alone() {
+    let growing = |pid| (member("pool", pid, -1e6), 2e8, 1e5, HOST);
+    let one = time_to_limit(&only_area(&[growing(1)]));
+    let three = time_to_limit(&only_area(&[growing(1), growing(2), growing(3)]));
+    assert!((three / one - 1.0 / 3.0).abs() < 0.01, "{three} of {one} seconds");
+    let own = Limit { source: LimitSource::Rlimit, ..HOST };
+    let growing_alone = |pid| (member("pool", pid, -1e6), 2e8, 1e5, own);
+    let three = time_to_limit(&only_area(&[growing_alone(1), growing_alone(2), growing_alone(3)]));
+    assert!((three / one - 1.0).abs() < 0.01, "{three} of {one} seconds");
+}
+
+#[test]
+fn the_nearest_limit_decides_whoever_is_surest() {
+    let tight = Limit { value: 6e8, used: 4.5e8, source: LimitSource::Cgroup };
+    let area = only_area(&[
+        (member("pool", 1, -1e6), 2e8, 5e5, Limit { value: 64e9, ..HOST }),
+        (member("pool", 2, -1e6), 2e8, 1e5, tight),
+    ]);
+    assert!(time_to_limit(&area) < 6000.0, "{} s", time_to_limit(&area));
+    assert_eq!(area.limit.map(|limit| limit.source), Some(LimitSource::Cgroup));
+    assert_eq!(area.verdict.unwrap().finding.unwrap().severity, Severity::High);
+}
+
+#[test]
+fn independent_errors_add_up_in_squares() {
     let estimate = |value: f64| Estimate { value, lower: value * 0.9, upper: value * 1.1 };
-    let together = sum(&estimate(1.0), &estimate(3.0));
-    assert!(
-        (together.value - 4.0).abs() < 1e-12 && together.lower > 3.6 && together.upper < 4.4,
-        "{together:?}"
-    );
-    let (snapshot, _) = show(&NO_LIMITS, false);
-    let mut finding = snapshot.targets[1].areas[0].verdict.as_ref().unwrap().finding.clone().unwrap();
-    let alone = finding.time_to_limit.unwrap().value;
-    let twice = estimate(2.0 * finding.growth.value);
-    share_the_limit(&mut finding, twice);
-    assert!((finding.time_to_limit.unwrap().value / alone - 0.5).abs() < 1e-9);
+    let together = sum(&estimate(3.0), &estimate(4.0));
+    assert!((together.value - 7.0).abs() < 1e-12);
+    assert!((together.upper - 7.5).abs() < 1e-12 && (together.lower - 6.5).abs() < 1e-12, "{together:?}");
 }

@@ -10,6 +10,7 @@ pub(in crate::run) fn member(target: &str, pid: u32, started_at: Seconds) -> Arc
         target: Arc::new(Target { kind: Kind::Process, name: target.into() }),
         info: TargetInfo::default(),
         identity: Identity { pid, start_ticks: u64::from(pid) },
+        generation: 0,
         started_at,
     })
 }
@@ -78,10 +79,19 @@ fn a_restart_after_a_pause_counts_and_a_short_command_does_not() {
 }
 
 #[test]
+fn commands_that_come_and_go_are_not_hoarded() {
+    let mut watch = watching();
+    for pid in 1..5000u32 {
+        feed(&mut watch, alone(&member(&format!("tool {pid}"), pid, 0.0), 1), pid);
+    }
+    assert!(watch.targets().count() < 5, "{}", watch.targets().count());
+}
+
+#[test]
 fn a_gone_target_is_remembered_for_a_quarter_of_an_hour() {
     let mut watch = watching();
-    feed(&mut watch, alone(&member("job", 1, 0.0), 5), 0);
-    feed(&mut watch, vec![Vec::new(); 200], 5);
+    feed(&mut watch, alone(&member("job", 1, 0.0), 20), 0);
+    feed(&mut watch, vec![Vec::new(); 185], 20);
     assert_eq!((watch.targets().count(), watch.members().count()), (1, 0));
     feed(&mut watch, vec![Vec::new(); 150], 205);
     assert_eq!(watch.targets().count(), 0);
@@ -109,6 +119,23 @@ fn a_program_that_calls_exec_begins_anew() {
 }
 
 #[test]
+fn a_program_that_runs_itself_anew_is_a_restart() {
+    let first = member("web", 1, 0.0);
+    let again = Arc::new(Member {
+        target: Arc::clone(&first.target),
+        info: TargetInfo::default(),
+        identity: first.identity,
+        generation: 1,
+        started_at: 0.0,
+    });
+    let mut watch = watching();
+    feed(&mut watch, alone(&first, 60), 0);
+    feed(&mut watch, alone(&again, 1), 60);
+    assert_eq!(restarts(&watch, "web"), 1);
+    assert!(watch.members().all(|watched| watched.areas[0].finding().is_none()));
+}
+
+#[test]
 fn a_leak_is_an_episode_with_one_confirmation_and_one_end() {
     let leaking = member("leaky", 7, -86_400.0);
     let mut watch = watching();
@@ -129,11 +156,16 @@ fn a_leak_is_an_episode_with_one_confirmation_and_one_end() {
 }
 
 #[test]
-fn a_reload_keeps_what_was_learned_unless_the_interval_changes() {
+fn a_reload_keeps_what_was_learned_unless_it_no_longer_fits() {
+    let leaking = member("leaky", 7, -86_400.0);
     let mut watch = watching();
-    feed(&mut watch, alone(&member("web", 1, 0.0), 60), 0);
-    watch.reconfigure(vec!["anon".into()], INTERVAL_SECS);
-    assert_eq!(watch.judged_count(), 1);
+    let ticks = (0..2400u32).map(|tick| vec![(Arc::clone(&leaking), 2e8 + f64::from(tick) * 1e5)]);
+    feed(&mut watch, ticks, 0);
     watch.reconfigure(vec!["anon".into()], 1.0);
-    assert_eq!(watch.judged_count(), 0);
+    assert_eq!((watch.judged_count(), watch.suspects().len()), (1, 1));
+    watch.reconfigure(vec!["anon".into()], 10.0);
+    assert_eq!((watch.judged_count(), watch.suspects().len()), (0, 0));
+    let events = feed(&mut watch, alone(&leaking, 1), 2400);
+    let ended = |event: &Event| matches!(event, Event::Episode { transition, .. } if transition.to == LeakState::None);
+    assert!(events.iter().any(ended), "a confirmed leak does not end in silence");
 }
