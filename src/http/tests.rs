@@ -111,8 +111,10 @@ impl Server {
     /// Sends a whole request and reads until the server ends the connection.
     fn ask(&self, request_line: &str, headers: &str) -> String {
         let mut stream = self.connect();
-        write!(stream, "{request_line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
-            .unwrap();
+        // In one piece: the server may refuse the first line and close before the rest is written.
+        let request =
+            format!("{request_line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer

@@ -18,7 +18,7 @@ use std::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(400);
-const PROGRAMS: Family = Family::new("alerts", 7002);
+const PROGRAMS: Family = Family::new("alerts", 2);
 const ALERT: &str = "MemoryLeakConfirmed";
 
 #[test]

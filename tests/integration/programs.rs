@@ -3,12 +3,16 @@
 use crate::process::Process;
 use std::{path::PathBuf, time::Duration};
 
-/// The programs of one test. Tests run side by side, so each tells its own apart from the others' by their seed, and
-/// names them by rule.
+/// The programs of one test. Tests run side by side, and so may whole test runs, so each tells its own programs apart
+/// from the others' by their seed, and names them by rule.
 pub(crate) struct Family {
     name: &'static str,
-    seed: u32,
+    /// Below [`FAMILIES`], another for each test.
+    number: u32,
 }
+
+/// So many families are told apart within one run.
+const FAMILIES: u32 = 100;
 
 /// A program that runs until it is dropped.
 pub(crate) struct Program {
@@ -18,8 +22,12 @@ pub(crate) struct Program {
 }
 
 impl Family {
-    pub(crate) const fn new(name: &'static str, seed: u32) -> Self {
-        Self { name, seed }
+    pub(crate) const fn new(name: &'static str, number: u32) -> Self {
+        Self { name, number }
+    }
+
+    fn seed(&self) -> u32 {
+        std::process::id() * FAMILIES + self.number
     }
 
     /// Starts a behaviour in a runtime and waits until it has allocated its base.
@@ -27,7 +35,7 @@ impl Family {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/programs/start");
         let mut command = Process::command(script);
         command.env("PROGRAMS_DIR", directory()).args([runtime, behaviour]).args(options);
-        command.args(["--seed", &self.seed.to_string()]);
+        command.args(["--seed", &self.seed().to_string()]);
         let mut process = Process::start(&mut command);
         process.line_with("ready", Duration::from_secs(60));
         Program { process, target: self.target(runtime, behaviour) }
@@ -46,7 +54,7 @@ impl Family {
 
     /// A configuration under which nothing but this family is watched; `rest` goes on below `processes`.
     pub(crate) fn configuration(&self, interval: &str, rest: &str) -> String {
-        let Self { name, seed } = self;
+        let (name, seed) = (self.name, self.seed());
         format!(
             "sampling:\n  interval: {interval}\n  full_interval: 5s\nprocesses:\n  include: ['{name}: .*']\n  rules:\n  \
              - name: '{name}: {{script}}'\n    executable: node|java|python.*\n    command_line: '--seed {seed}$'\n  \
