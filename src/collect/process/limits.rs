@@ -19,6 +19,10 @@ use std::{
     sync::Arc,
 };
 
+/// Address space beyond this multiple of the memory in use is reserved (heaps of the JVM and of Go are, at start): memory
+/// then grows inside of it, and the limit on it says nothing of the time that is left.
+const RESERVED_SHARE: f64 = 2.0;
+
 /// Reads limits that processes share.
 pub(super) struct LimitReader {
     hierarchy: Hierarchy,
@@ -38,8 +42,10 @@ pub(super) struct ProcessLimits {
     of_group: CgroupLimits,
     as_of: u64,
     resource: ResourceLimits,
-    data_bytes: f64,
-    address_space_bytes: f64,
+    /// What counts against the limits on the data segment and the address space; none where those are mostly reserved
+    /// and not used.
+    data_bytes: Option<f64>,
+    address_space_bytes: Option<f64>,
 }
 
 impl LimitReader {
@@ -88,8 +94,8 @@ impl LimitReader {
             of_group,
             as_of,
             resource: *resource,
-            data_bytes: 0.0,
-            address_space_bytes: 0.0,
+            data_bytes: None,
+            address_space_bytes: None,
         }
     }
 
@@ -100,8 +106,8 @@ impl LimitReader {
             process.of_group = self.groups.get(&process.group).copied().unwrap_or_default();
         }
         let own = [
-            rlimit(process.resource.data, process.data_bytes),
-            rlimit(process.resource.address_space, process.address_space_bytes),
+            process.data_bytes.and_then(|used| rlimit(process.resource.data, used)),
+            process.address_space_bytes.and_then(|used| rlimit(process.resource.address_space, used)),
         ];
         let group = process.of_group.memory;
         let host = self.host.as_ref().map(HostMemory::limit);
@@ -122,8 +128,10 @@ impl LimitReader {
 impl ProcessLimits {
     /// Takes over what counts against the resource limits now.
     pub(super) fn note(&mut self, status: &Status) {
-        self.data_bytes = count(status.data);
-        self.address_space_bytes = count(status.address_space);
+        let in_use = count(status.anonymous.unwrap_or(status.peak_resident)) + count(status.swapped);
+        let mostly_used = |size: u64| Some(count(size)).filter(|size| *size <= RESERVED_SHARE * in_use);
+        self.data_bytes = mostly_used(status.data);
+        self.address_space_bytes = mostly_used(status.address_space);
     }
 
     /// The limit on descriptors, of which `open` are in use.

@@ -163,6 +163,26 @@ fn exec_makes_another_program_of_the_same_process() {
 }
 
 #[test]
+fn a_limit_on_address_space_counts_where_the_space_is_used_and_not_only_reserved() {
+    let tree = Tree::new("reserved");
+    tree.process(10, "web", 250);
+    tree.write("10/limits", "Max address space         2000000              2000000              bytes\n");
+    let status = |size: u32| {
+        format!(
+            "Name:\tweb\nVmSize:\t{size} kB\nVmHWM:\t1000 kB\nVmRSS:\t1000 kB\nRssAnon:\t1000 kB\nThreads:\t3\n"
+        )
+    };
+    let source = |size| {
+        tree.write("10/status", &status(size));
+        let batch = look(&mut tree.collector(Processes::default(), 100), 0.0);
+        let (_, samples) = batch.readings().next().unwrap();
+        samples[0].limit.map(|limit| limit.source)
+    };
+    assert_eq!(source(1500), Some(crate::sample::LimitSource::Rlimit));
+    assert_eq!(source(9000), Some(crate::sample::LimitSource::Host));
+}
+
+#[test]
 fn suspects_are_read_in_full_at_every_look() {
     let tree = Tree::new("suspects");
     tree.process(10, "web", 10);
