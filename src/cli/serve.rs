@@ -50,7 +50,7 @@ pub(super) struct ServeArguments {
     /// Where sysfs is mounted.
     #[arg(long = "path.sysfs", value_name = "DIR", default_value = "/sys")]
     sysfs: PathBuf,
-    /// Where the root of the watched system is mounted.
+    /// Where the root of the watched system is mounted. Accepted as other exporters do; no collector reads below it yet.
     #[arg(long = "path.rootfs", value_name = "DIR", default_value = "/")]
     rootfs: PathBuf,
     /// Watch processes (on by default).

@@ -10,7 +10,7 @@ pub struct Paths {
     pub procfs: PathBuf,
     /// `--path.sysfs`.
     pub sysfs: PathBuf,
-    /// `--path.rootfs`.
+    /// `--path.rootfs`; no collector reads below it yet.
     pub rootfs: PathBuf,
 }
 

@@ -156,12 +156,6 @@ impl Ladder {
         self.levels.iter().filter(|level| level.used > 0).count()
     }
 
-    /// How many closed buckets a level has, missing ones included.
-    #[must_use]
-    pub fn bucket_count(&self, level: usize) -> usize {
-        self.levels.get(level).map_or(0, |level| usize::from(level.used))
-    }
-
     /// The closed buckets of a level, oldest first, into `window`, whose memory is used again.
     pub fn window(&self, level: usize, window: &mut Window) {
         window.times.clear();
