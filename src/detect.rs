@@ -11,3 +11,4 @@ pub mod limit;
 pub mod severity;
 pub mod judgement;
 pub mod episode;
+pub mod judge;

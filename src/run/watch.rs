@@ -2,12 +2,12 @@
 
 use crate::{
     detect::{
-        episode::{EpisodeTracker, LeakState, Transition},
+        episode::{LeakState, Transition},
         finding::Finding,
-        judgement::{Circumstances, Judgement, Scratch},
+        judge::{Judge, Owner, Step},
+        judgement::{Circumstances, Scratch},
     },
     sample::{Area, Batch, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
-    series::ladder::Ladder,
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -51,23 +51,7 @@ pub(super) struct WatchedArea {
     pub(super) size: f64,
     pub(super) limit: Option<Limit>,
     pub(super) sampled_at: Seconds,
-    judged: Option<Box<JudgedArea>>,
-}
-
-/// The memory of an area that is judged.
-struct JudgedArea {
-    ladder: Ladder,
-    judgement: Judgement,
-    tracker: EpisodeTracker,
-    finding: Option<Finding>,
-}
-
-/// One sample with what is known around it.
-struct Look<'a> {
-    sample: &'a Sample,
-    at: Seconds,
-    member: &'a Member,
-    limit: Option<Limit>,
+    judge: Option<Box<Judge>>,
 }
 
 /// A target's history.
@@ -131,7 +115,7 @@ impl Watch {
             for area in &mut watched.areas {
                 if factor > INTERVAL_FACTOR || !judged_areas.contains(&area.area.name) {
                     end_episode(&watched.member, area, &mut self.pending);
-                    area.judged = None;
+                    area.judge = None;
                 }
             }
         }
@@ -221,9 +205,16 @@ impl Watch {
             return;
         }
         let interval_secs = self.interval_secs;
-        let judged = area.judged.get_or_insert_with(|| Box::new(JudgedArea::new(interval_secs)));
-        let look = Look { sample, at, member: &watched.member, limit: area.limit };
-        let Some(transition) = judged.take_in(&look, &mut self.scratch, events) else { return };
+        let judge = area.judge.get_or_insert_with(|| Box::new(Judge::new(interval_secs)));
+        let circumstances =
+            Circumstances { unit: area.area.unit, started_at: watched.member.started_at, limit: area.limit };
+        let owner = Owner { identity: watched.member.identity, area: &area.area.name };
+        let Step { looked, transition } =
+            judge.take_in(at, sample.size, &circumstances, owner, &mut self.scratch);
+        if let Some(finding) = judge.finding().filter(|_| looked) {
+            events.push(Event::Verdict(finding.clone(), area.area.unit));
+        }
+        let Some(transition) = transition else { return };
         if transition.to == LeakState::Confirmed
             && let Some(record) = self.targets.get_mut(&watched.member.target)
         {
@@ -233,7 +224,7 @@ impl Watch {
             member: Arc::clone(&watched.member),
             area: area.area.clone(),
             transition,
-            finding: judged.finding.clone(),
+            finding: judge.finding().cloned(),
         });
     }
 
@@ -309,7 +300,7 @@ impl Watch {
 
     /// How many areas are remembered and judged.
     pub(super) fn judged_count(&self) -> usize {
-        self.members.values().flat_map(|watched| &watched.areas).filter(|area| area.judged.is_some()).count()
+        self.members.values().flat_map(|watched| &watched.areas).filter(|area| area.is_judged()).count()
     }
 
     /// All processes.
@@ -342,59 +333,28 @@ impl WatchedArea {
             size: sample.size,
             limit: sample.limit,
             sampled_at: at,
-            judged: None,
+            judge: None,
         }
     }
 
     /// Whether it is judged at all.
     pub(super) fn is_judged(&self) -> bool {
-        self.judged.is_some()
+        self.judge.is_some()
     }
 
     /// The state of its episode.
     pub(super) fn state(&self) -> LeakState {
-        self.judged.as_ref().map_or(LeakState::None, |judged| judged.tracker.state())
+        self.judge.as_ref().map_or(LeakState::None, |judge| judge.state())
     }
 
     /// The last verdict.
     pub(super) fn finding(&self) -> Option<&Finding> {
-        self.judged.as_ref()?.finding.as_ref()
+        self.judge.as_ref()?.finding()
     }
 
     /// The open episode.
     pub(super) fn episode(&self) -> Option<&crate::detect::episode::Episode> {
-        self.judged.as_ref()?.tracker.episode()
-    }
-}
-
-impl JudgedArea {
-    fn new(interval_secs: f64) -> Self {
-        Self {
-            ladder: Ladder::new(interval_secs),
-            judgement: Judgement::default(),
-            tracker: EpisodeTracker::default(),
-            finding: None,
-        }
-    }
-
-    fn take_in(
-        &mut self,
-        look: &Look<'_>,
-        scratch: &mut Scratch,
-        events: &mut Vec<Event>,
-    ) -> Option<Transition> {
-        let area = &look.sample.area;
-        let closed = self.ladder.push(look.at, look.sample.size);
-        if !closed.any() {
-            return None;
-        }
-        let circumstances =
-            Circumstances { unit: area.unit, started_at: look.member.started_at, limit: look.limit };
-        self.finding = self.judgement.update(&self.ladder, closed, &circumstances, scratch);
-        if let Some(finding) = &self.finding {
-            events.push(Event::Verdict(finding.clone(), area.unit));
-        }
-        self.tracker.step(self.finding.as_ref(), look.member.identity, &area.name, look.at)
+        self.judge.as_ref()?.episode()
     }
 }
 

@@ -1,0 +1,90 @@
+//! One area's judge: what it remembers of the area, what it thinks now, and what people are told.
+//!
+//! The one entry to the rooms `series` and `detect`: the exporter, `analyze` and the benchmarks all push samples into
+//! this and read the same finding and the same state from it.
+
+use super::{
+    episode::{Episode, EpisodeTracker, LeakState, Transition},
+    finding::Finding,
+    judgement::{Circumstances, Judgement, Scratch},
+};
+use crate::{
+    sample::{Identity, Seconds},
+    series::ladder::Ladder,
+};
+
+/// The memory and the opinion of one area.
+#[derive(Debug)]
+pub struct Judge {
+    ladder: Ladder,
+    judgement: Judgement,
+    tracker: EpisodeTracker,
+    finding: Option<Finding>,
+}
+
+/// What one sample led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Step {
+    /// Whether there was a new look at the area; [`Judge::finding`] is its result.
+    pub looked: bool,
+    /// The change of state that people are told of.
+    pub transition: Option<Transition>,
+}
+
+/// Whose area it is, for the id of an episode.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The process, the group or the container.
+    pub identity: Identity,
+    /// The name of the area.
+    pub area: &'a str,
+}
+
+impl Judge {
+    /// A judge that knows nothing yet, of samples that come every `interval_secs` seconds.
+    #[must_use]
+    pub fn new(interval_secs: f64) -> Self {
+        Self {
+            ladder: Ladder::new(interval_secs),
+            judgement: Judgement::default(),
+            tracker: EpisodeTracker::default(),
+            finding: None,
+        }
+    }
+
+    /// Takes in the size (bytes or objects) at a time.
+    pub fn take_in(
+        &mut self,
+        at: Seconds,
+        size: f64,
+        circumstances: &Circumstances,
+        owner: Owner<'_>,
+        scratch: &mut Scratch,
+    ) -> Step {
+        let closed = self.ladder.push(at, size);
+        if !closed.any() {
+            return Step::default();
+        }
+        self.finding = self.judgement.update(&self.ladder, closed, circumstances, scratch);
+        let transition = self.tracker.step(self.finding.as_ref(), owner.identity, owner.area, at);
+        Step { looked: true, transition }
+    }
+
+    /// The verdict of the last look; none while there is too little evidence.
+    #[must_use]
+    pub fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    /// What people are told.
+    #[must_use]
+    pub fn state(&self) -> LeakState {
+        self.tracker.state()
+    }
+
+    /// The open episode.
+    #[must_use]
+    pub fn episode(&self) -> Option<&Episode> {
+        self.tracker.episode()
+    }
+}
