@@ -6,6 +6,8 @@ pub mod words;
 pub mod robust;
 pub mod shape;
 pub mod horizon;
+pub mod features;
+pub mod model;
 pub mod pattern;
 pub mod limit;
 pub mod severity;

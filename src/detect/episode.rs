@@ -1,18 +1,21 @@
 //! A leak from onset to resolution: the hysteresis between what a detector thinks now and what people are told.
 
-use super::finding::Finding;
+use super::{finding::Finding, judge::Owner};
 use crate::sample::{Identity, Seconds};
 use std::fmt;
 
 /// From this confidence on a leak is suspected.
 pub const SUSPECT_AT: f64 = 0.7;
-/// From this confidence on, held for [`PATIENCE_BUCKETS`], a leak is confirmed.
+/// From this confidence on, held for a [patience](patience_secs), a leak is confirmed.
 pub const CONFIRM_AT: f64 = 0.9;
 /// Below this confidence, held as long, an episode ends. Far below the other two, so that a verdict at the edge does
 /// not flap.
-pub const CLEAR_BELOW: f64 = 0.45;
-/// How many buckets of the deciding horizon a change of mind must last: one is a coincidence.
-pub const PATIENCE_BUCKETS: f64 = 2.0;
+pub const CLEAR_BELOW: f64 = 0.2;
+/// A change of mind must last this share of the time in which the area would grow by its own size: who grows fast cannot
+/// wait, and who grows slowly can.
+const PATIENCE_SHARE: f64 = 1.0 / 20.0;
+/// But never shorter or longer than this, in seconds of the grid.
+const PATIENCE_SECS: (f64, f64) = (300.0, 900.0);
 
 /// What people are told of an area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,8 +84,6 @@ pub struct EpisodeTracker {
     open: Option<Episode>,
     sure_since: Option<Seconds>,
     doubt_since: Option<Seconds>,
-    /// How long a change of mind must last, from the horizon that was surest.
-    patience_secs: f64,
 }
 
 /// A change of state, to be logged and counted.
@@ -113,26 +114,27 @@ impl EpisodeTracker {
         self.open.as_ref()
     }
 
-    /// Takes in a new verdict (none: too little evidence) of the area `area` of `identity` at `now`.
+    /// Takes in a new verdict (none: too little evidence) of the owner's area at `now`. A change of mind must last for
+    /// `patience_secs`.
     pub fn step(
         &mut self,
         finding: Option<&Finding>,
-        identity: Identity,
-        area: &str,
+        owner: Owner<'_>,
         now: Seconds,
+        patience_secs: f64,
     ) -> Option<Transition> {
         let from = self.state();
         // Thin evidence is no doubt: after a gap there is nothing to say for a while, and what was said stands.
         let finding = finding?;
         self.note(finding, now);
-        let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= self.patience_secs);
+        let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= patience_secs);
         if lasted(self.doubt_since) {
             return self.end(from);
         }
         let confirmed = lasted(self.sure_since);
         if finding.confidence >= SUSPECT_AT && self.open.is_none() {
             self.open = Some(Episode {
-                id: EpisodeId::new(identity, area, now),
+                id: EpisodeId::new(owner.identity, owner.area, now),
                 since: finding.since,
                 floor_before: finding.floor - finding.leaked,
                 opened_at: now,
@@ -158,9 +160,6 @@ impl EpisodeTracker {
         let keep = |holds: bool, since: Option<Seconds>| holds.then(|| since.unwrap_or(now));
         self.sure_since = keep(finding.confidence >= CONFIRM_AT, self.sure_since);
         self.doubt_since = keep(finding.confidence < CLEAR_BELOW, self.doubt_since);
-        if self.doubt_since.is_none() {
-            self.patience_secs = PATIENCE_BUCKETS * finding.evidence.bucket_secs;
-        }
     }
 
     fn end(&mut self, from: LeakState) -> Option<Transition> {
@@ -168,6 +167,15 @@ impl EpisodeTracker {
         let episode = self.open.take()?;
         Some(Transition { from, to: LeakState::None, episode })
     }
+}
+
+/// How long a change of mind about a finding must last, in seconds; `pace` is 1 but for trials in fast motion.
+#[must_use]
+pub fn patience_secs(finding: &Finding, pace: f64) -> f64 {
+    let (shortest, longest) = PATIENCE_SECS;
+    let doubling = finding.floor.abs() / finding.growth.value;
+    let wanted = if doubling > 0.0 { PATIENCE_SHARE * doubling } else { longest };
+    wanted.clamp(shortest * pace, longest * pace)
 }
 
 #[cfg(test)]
@@ -185,19 +193,19 @@ mod tests {
             floor: 9.0,
             leaked: 1.0,
             since: 5.0,
-            evidence: Evidence { bucket_secs: 1.0, ..Evidence::default() },
+            evidence: Evidence::default(),
         }
     }
 
     /// Feeds confidences one verdict after the other; the states are the data that decides.
     fn check(confidences: &[f64], expected: &[LeakState]) {
         let mut tracker = EpisodeTracker::default();
-        let identity = Identity { pid: 1, start_ticks: 2 };
+        let owner = Owner { identity: Identity { pid: 1, start_ticks: 2 }, area: "anon" };
         let states: Vec<LeakState> = confidences
             .iter()
             .zip(1u8..)
             .map(|(confidence, now)| {
-                tracker.step(Some(&finding(*confidence)), identity, "anon", f64::from(now));
+                tracker.step(Some(&finding(*confidence)), owner, f64::from(now), 2.0);
                 tracker.state()
             })
             .collect();
@@ -212,16 +220,29 @@ mod tests {
         check(&[0.69, 0.5], &[None, None]);
         let sure = [0.95, 0.95, 0.95];
         let told = [Suspected, Suspected, Confirmed];
-        check(&[&sure[..], &[0.4, 0.6, 0.4, 0.4]].concat(), &[&told[..], &[Confirmed; 4]].concat());
-        check(&[&sure[..], &[0.4, 0.4, 0.4]].concat(), &[&told[..], &[Confirmed, Confirmed, None]].concat());
+        check(&[&sure[..], &[0.1, 0.6, 0.1, 0.1]].concat(), &[&told[..], &[Confirmed; 4]].concat());
+        check(&[&sure[..], &[0.1, 0.1, 0.1]].concat(), &[&told[..], &[Confirmed, Confirmed, None]].concat());
+    }
+
+    #[test]
+    fn who_grows_fast_does_not_wait() {
+        let growing = |per_sec: f64| {
+            let growth = Estimate { value: per_sec, lower: per_sec, upper: per_sec };
+            patience_secs(&Finding { floor: 9.0, growth, ..finding(0.95) }, 1.0)
+        };
+        assert!((growing(1e-3) - 450.0).abs() < 1e-9, "{}", growing(1e-3));
+        let bounds = [growing(1.0), growing(1e-9), growing(0.0), growing(-1.0)];
+        assert!(
+            bounds.iter().zip([300.0, 900.0, 900.0, 900.0]).all(|(one, other)| (one - other).abs() < 1e-9)
+        );
     }
 
     #[test]
     fn thin_evidence_changes_nothing() {
         let mut tracker = EpisodeTracker::default();
-        let identity = Identity { pid: 1, start_ticks: 2 };
-        tracker.step(Some(&finding(0.8)), identity, "anon", 1.0);
-        assert_eq!(tracker.step(None, identity, "anon", 2.0), None);
+        let owner = Owner { identity: Identity { pid: 1, start_ticks: 2 }, area: "anon" };
+        tracker.step(Some(&finding(0.8)), owner, 1.0, 2.0);
+        assert_eq!(tracker.step(None, owner, 2.0, 2.0), None);
         assert_eq!(tracker.state(), LeakState::Suspected);
     }
 }

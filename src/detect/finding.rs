@@ -1,5 +1,6 @@
 //! The verdict on one area now, and the words that explain it.
 
+use super::severity;
 use crate::sample::Seconds;
 
 /// The shape of an area's growth, by name.
@@ -116,6 +117,15 @@ pub struct Finding {
     pub since: Seconds,
     /// What was seen that led to this.
     pub evidence: Evidence,
+}
+
+impl Finding {
+    /// The same estimates, of which one is now this sure.
+    #[must_use]
+    pub(super) fn with_confidence(&self, confidence: f64) -> Self {
+        let severity = severity::of(confidence, self.time_to_limit.as_ref(), self.growth.value, self.floor);
+        Self { confidence, severity, ..self.clone() }
+    }
 }
 
 /// The numbers behind a finding; its `Display` puts them into words.

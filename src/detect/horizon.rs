@@ -1,13 +1,13 @@
-//! One horizon: what the floors of one level of the ladder say, as evidence for or against a leak.
+//! One horizon: what the floors of one level of the ladder say, as numbers that a model can weigh.
 //!
-//! It weighs several things that a leak does and its look-alikes do not: the drift is strong even for a random walk,
-//! the way is straight, the rise is spread over many steps (a batch or a new pool is one), it does not level off (a
-//! warm-up does), it goes beyond what was there before (a daily cycle does not), and it is large against the saw-tooth
-//! above it. Each is a term of a log-odds sum, so that the reason for a verdict stays visible.
+//! A leak and its look-alikes differ in several ways: the drift is strong even for a random walk, the way is straight,
+//! the rise is spread over many steps (a batch or a new pool is one), it does not level off (a warm-up does), it goes
+//! beyond what was there before (a daily cycle does not), and it is large against the saw-tooth above it. Each is one
+//! [feature](NAMES). All are ratios or logarithms of ratios: the size of a program does not matter, nor the day.
 
 use super::{
     robust::{self, Drift},
-    shape::{self, Shape},
+    shape::{self, Floors, Shape},
 };
 use crate::{
     sample::{Seconds, Unit},
@@ -15,13 +15,42 @@ use crate::{
 };
 
 /// Fewer buckets are too thin for any statement.
-pub const LEAST_BUCKETS: usize = 10;
-/// No single horizon is surer than this, whatever its statistics say: they know nothing of what comes next.
-const MAX_LOG_ODDS: f64 = 4.5;
-/// No single horizon rules a leak out more firmly than this.
-const MIN_LOG_ODDS: f64 = -6.0;
-/// A drift as strong as this, in standard errors, is even odds before the shape is looked at.
-const EVEN_STRENGTH: f64 = 3.0;
+pub const LEAST_BUCKETS: usize = 8;
+/// Features of one horizon.
+pub const FEATURES: usize = 24;
+/// Their names, in their order.
+pub const NAMES: [&str; FEATURES] = [
+    "fill",
+    "climb",
+    "rise",
+    "amplitude",
+    "rise_over_amplitude",
+    "begins_after_start",
+    "level_strength",
+    "walk_strength",
+    "strength",
+    "autocorrelation",
+    "noise",
+    "efficiency",
+    "largest_step",
+    "participation",
+    "drawdown",
+    "recent_pace",
+    "saturation_gain",
+    "saturation_rest",
+    "exponential_gain",
+    "step_gain",
+    "bend_gain",
+    "bend_strength",
+    "beyond_past_floors",
+    "beyond_past_ceilings",
+];
+/// How many of them are there for a quiet window, whose shape nobody looks at.
+const QUIET_FEATURES: usize = 11;
+/// A window that climbs by less than this share of the size, and rises by less than three times it, is quiet.
+const QUIET_SHARE: f64 = 3e-4;
+/// Ratios are believed within this.
+const MAX_RATIO: f64 = 3.0;
 
 /// Growth below any of these does not matter, whatever its statistics.
 mod materiality {
@@ -40,33 +69,43 @@ mod materiality {
 /// What one level says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Horizon {
-    /// Evidence for a leak in log-odds.
-    pub log_odds: f64,
-    /// The drift of the floors.
+    /// The drift of the floors, in units a second.
     pub drift: Drift,
-    /// Their shape.
+    /// Their shape; all zero in a quiet window.
     pub shape: Shape,
+    /// Rise from the average of the first quarter to that of the last, in units.
+    pub rise: f64,
     /// Width of a bucket in seconds.
     pub width_secs: f64,
     /// Length of the window in seconds.
     pub span_secs: f64,
+    /// When its first bucket begins.
+    pub begin: Seconds,
+    /// Buckets in it.
+    pub buckets: usize,
     /// The floor at the window's end, by the line through it.
     pub floor: f64,
+    /// The median floor, at least 1.
+    pub level: f64,
     /// When the growth in it began.
     pub onset: Seconds,
     /// The floor it began from.
     pub onset_floor: f64,
-    /// The bucket in which it began; 0 when it was there at the window's start already.
-    pub onset_bucket: usize,
     /// Median height of the ceilings above the floors.
     pub amplitude: f64,
+    /// The newest floor over the highest floor before this window, in rises; none without such a past.
+    pub beyond_floors: Option<f64>,
+    /// The same over the highest ceiling.
+    pub beyond_ceilings: Option<f64>,
+    /// How many spans after the process's start the window begins.
+    pub begins_after_start: f64,
+    /// Whether nothing moves that is worth a look.
+    pub quiet: bool,
     /// Whether the growth matters at all.
     pub material: bool,
-    /// Whether the window reaches back to the process's start, when everything grows for a while.
-    pub sees_start: bool,
 }
 
-/// What judges an area need to know beside its series.
+/// What judges of an area need to know beside its series.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     /// Bytes or objects.
@@ -81,87 +120,122 @@ impl Horizon {
     /// Judges one window; none while it is too thin.
     #[must_use]
     pub fn of(window: &Window, subject: &Subject, scratch: &mut Vec<f64>) -> Option<Self> {
-        if window.floors.len() < LEAST_BUCKETS {
+        let (steps, floors) = (window.steps.as_slice(), window.floors.as_slice());
+        if floors.len() < LEAST_BUCKETS {
             return None;
         }
-        let (times, floors) = (window.times.as_slice(), window.floors.as_slice());
-        let (first_at, last_at) = (*times.first()?, *times.last()?);
-        let drift = robust::drift(times, floors, subject.quantum, scratch);
+        let (newest, oldest) = (*floors.last()?, *floors.first()?);
+        let span = robust::span(steps);
+        let per_width = robust::drift(steps, floors, subject.quantum, scratch);
         let amplitude = amplitude(window, scratch);
-        let middle_floor = {
-            scratch.clear();
-            scratch.extend_from_slice(floors);
-            robust::median(scratch)
-        };
-        let span_secs = last_at - first_at;
+        let level = robust::median_of(floors, scratch);
+        let rise = shape::rise(floors);
+        let span_secs = span * window.width_secs;
+        let climb = per_width.slope * span;
+        let relative = |part: f64| part / level.abs().max(1.0);
+        let quiet = relative(climb) < QUIET_SHARE && relative(rise.abs()) < 3.0 * QUIET_SHARE;
         let mut horizon = Self {
-            log_odds: MIN_LOG_ODDS,
-            drift,
+            drift: per_width.per_second(window.width_secs),
             shape: Shape::default(),
+            rise,
             width_secs: window.width_secs,
             span_secs,
-            floor: middle_floor + drift.slope * span_secs / 2.0,
-            onset: first_at,
-            onset_floor: *floors.first()?,
-            onset_bucket: 0,
+            begin: window.begin,
+            buckets: floors.len(),
+            floor: level + climb / 2.0,
+            level: level.abs().max(1.0),
+            onset: window.begin,
+            onset_floor: oldest,
             amplitude,
-            material: false,
-            sees_start: first_at - subject.started_at < 0.25 * span_secs + window.width_secs,
+            beyond_floors: None,
+            beyond_ceilings: None,
+            begins_after_start: ((window.begin - subject.started_at) / span_secs).clamp(0.0, MAX_RATIO),
+            quiet,
+            material: is_material(subject.unit, per_width.slope / window.width_secs, climb, level),
         };
-        let rise = drift.slope * span_secs;
-        if !is_material(subject.unit, drift.slope, rise, middle_floor) {
-            // Most areas are quiet most of the time, and the rest of the work is for those that are not.
-            horizon.shape.rise = rise;
-            return Some(horizon);
-        }
-        horizon.material = true;
-        horizon.shape = Shape::measure(times, floors, drift.slope, subject.quantum);
-        if drift.slope > 0.0 {
-            horizon.date(times, floors);
-            horizon.log_odds = horizon.weigh(window);
+        if !quiet {
+            let view = Floors { steps, floors, quantum: subject.quantum };
+            horizon.shape = Shape::measure(view, per_width.slope, rise);
+            let beyond = |past: f64| {
+                ((newest - past) / rise.abs().max(subject.quantum).max(1e-9)).clamp(-MAX_RATIO, MAX_RATIO)
+            };
+            horizon.beyond_floors = window.past.map(|past| beyond(past.floor));
+            horizon.beyond_ceilings = window.past.map(|past| beyond(past.ceiling));
+            horizon.date(steps, floors);
         }
         Some(horizon)
     }
 
     /// Finds when the growth began.
-    fn date(&mut self, times: &[f64], floors: &[f64]) {
-        let bend = shape::onset(times, floors);
-        self.onset_bucket = bend;
-        if let (Some(time), Some(floor)) = (times.get(bend), floors.get(bend)) {
-            self.onset = *time;
+    fn date(&mut self, steps: &[f64], floors: &[f64]) {
+        if let (Some(step), Some(floor)) = (steps.get(self.shape.bend), floors.get(self.shape.bend)) {
+            self.onset = self.begin + step * self.width_secs;
             self.onset_floor = *floor;
         }
     }
 
-    /// The sum of the evidence.
-    fn weigh(&self, window: &Window) -> f64 {
-        let shape = &self.shape;
-        let strength = (self.drift.strength - EVEN_STRENGTH).clamp(-4.0, 5.0);
-        let straight = 3.0 * (shape.efficiency.clamp(-0.5, 1.0) - 0.6);
-        let jumps = 9.0 * (shape.largest_step - 0.3).clamp(0.0, 1.0)
-            + 6.0 * (shape.two_largest_steps - 0.55).clamp(0.0, 1.0);
-        let plateau = 8.0 * (0.55 - shape.recent_pace).clamp(0.0, 1.0);
-        let levelling = self.levelling();
-        let known_heights = window.past_floor.map_or(0.0, |past| {
-            let beyond = (self.floor - past) / shape.rise.abs().max(f64::MIN_POSITIVE);
-            5.0 * (0.4 - beyond).clamp(0.0, 1.0)
-        });
-        let buried = (self.amplitude / shape.rise.max(f64::MIN_POSITIVE)).ln().clamp(0.0, 3.0);
-        let falls = 3.0 * (shape.drawdown - 0.3).clamp(0.0, 1.0);
-        let sum = strength + straight - jumps - plateau - levelling - known_heights - buried - falls;
-        sum.clamp(MIN_LOG_ODDS, MAX_LOG_ODDS)
+    /// Whether the growth was there from the window's start to its end, so that its slope is that of the growth.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        let fair = |pace: f64| (0.5..1.9).contains(&pace);
+        !self.quiet
+            && self.drift.slope > 0.0
+            && self.drift.strength > 2.5
+            && fair(self.shape.recent_pace)
+            && self.shape.first_pace > 0.4
+            && self.shape.bend_gain < 0.7
     }
 
-    /// What levelling off costs. In a window that holds the process's start any bend counts, since everything warms up;
-    /// later only a bend that says how little is to come.
-    fn levelling(&self) -> f64 {
-        let Shape { saturation_gain: gain, saturation_rest: rest, .. } = self.shape;
-        if gain < 0.4 {
-            return 0.0;
+    /// The [features](NAMES); NaN where there is nothing to say.
+    #[must_use]
+    pub fn features(&self, quantum: f64) -> [f32; FEATURES] {
+        let Self { drift, shape, level, .. } = self;
+        let share = |part: f64| (part / level).max(1e-5).log10();
+        let optional = |ratio: Option<f64>| ratio.unwrap_or(f64::NAN);
+        let all = [
+            robust::count(self.buckets) / robust::count(crate::series::ladder::BUCKETS),
+            share(drift.slope * self.span_secs),
+            share(self.rise),
+            share(self.amplitude),
+            signed_log(self.rise / self.amplitude.max(quantum).max(1.0)),
+            self.begins_after_start.ln_1p(),
+            signed_log(drift.level_strength),
+            signed_log(drift.walk_strength),
+            signed_log(drift.strength),
+            drift.autocorrelation,
+            (drift.deviation / level).log10(),
+            shape.efficiency,
+            shape.largest_step,
+            shape.participation,
+            shape.drawdown,
+            shape.recent_pace,
+            shape.saturation_gain,
+            shape.saturation_rest.max(1e-3).ln(),
+            shape.exponential_gain,
+            shape.step_gain,
+            shape.bend_gain,
+            signed_log(shape.bend_strength),
+            optional(self.beyond_floors),
+            optional(self.beyond_ceilings),
+        ];
+        let mut features = [f32::NAN; FEATURES];
+        let count = if self.quiet { QUIET_FEATURES } else { FEATURES };
+        for (feature, value) in features.iter_mut().zip(all).take(count) {
+            *feature = narrow(value);
         }
-        let to_come = 2.5 * gain.min(2.0) * (1.0 - rest).max(0.0);
-        if self.sees_start { to_come.max(2.0 * gain.min(2.5)) } else { to_come }
+        features
     }
+}
+
+/// A logarithm that keeps the sign and is 0 at 0.
+fn signed_log(value: f64) -> f64 {
+    value.signum() * value.abs().ln_1p()
+}
+
+/// Features need few digits.
+#[expect(clippy::cast_possible_truncation, reason = "features are compared with a few dozen borders")]
+pub(super) fn narrow(value: f64) -> f32 {
+    value as f32
 }
 
 fn amplitude(window: &Window, scratch: &mut Vec<f64>) -> f64 {

@@ -4,13 +4,13 @@
 //! this and read the same finding and the same state from it.
 
 use super::{
-    episode::{Episode, EpisodeTracker, LeakState, Transition},
+    episode::{Episode, EpisodeTracker, LeakState, Transition, patience_secs},
     finding::Finding,
     judgement::{Circumstances, Judgement, Scratch},
 };
 use crate::{
     sample::{Identity, Seconds},
-    series::ladder::Ladder,
+    series::{ladder::Ladder, life::PastLife},
 };
 
 /// The memory and the opinion of one area.
@@ -52,6 +52,18 @@ impl Judge {
         }
     }
 
+    /// A judge of the next life of the same target, which remembers how the last one went.
+    #[must_use]
+    pub fn after(past: PastLife, interval_secs: f64) -> Self {
+        Self { judgement: Judgement::after(past), ..Self::new(interval_secs) }
+    }
+
+    /// What the next life's judge should know of this one, which ends now.
+    #[must_use]
+    pub fn end(&self, started_at: Seconds, scratch: &mut Scratch) -> PastLife {
+        self.judgement.end(&self.ladder, started_at, scratch)
+    }
+
     /// Takes in the size (bytes or objects) at a time.
     pub fn take_in(
         &mut self,
@@ -65,8 +77,11 @@ impl Judge {
         if !closed.any() {
             return Step::default();
         }
-        self.finding = self.judgement.update(&self.ladder, closed, circumstances, scratch);
-        let transition = self.tracker.step(self.finding.as_ref(), owner.identity, owner.area, at);
+        let previous = self.finding.take();
+        self.finding = self.judgement.update(&self.ladder, closed, circumstances, previous.as_ref(), scratch);
+        let finding = self.finding.as_ref();
+        let patience = finding.map_or(0.0, |finding| patience_secs(finding, self.ladder.pace()));
+        let transition = self.tracker.step(finding, owner, at, patience);
         Step { looked: true, transition }
     }
 

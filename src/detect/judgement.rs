@@ -1,51 +1,79 @@
-//! The verdict on an area: its horizons put together.
+//! The verdict on an area: its horizons and circumstances, weighed together.
 //!
-//! Long horizons decide, short ones may object. A short horizon alone sees the ramp of every saw-tooth, so the two
-//! shortest start with a handicap; but when a short horizon sees clearly that the growth has stopped, the longer one is
-//! telling of the past. The estimates come from the longest horizon that is nearly as sure as the surest.
+//! Each horizon that closed a bucket is measured anew; the measures become [features](super::features) that are
+//! remembered as bytes, and the [model](super::model) turns all of them into log-odds for a leak. The estimates come
+//! from the longest horizon in which the growth was even from its start to its end: the longer, the more exact, as long
+//! as it does not look back to before the leak.
 //!
-//! It speaks once the shortest horizon has [`LEAST_BUCKETS`](super::horizon::LEAST_BUCKETS) buckets and stays silent
-//! before. What it remembers between samples is only what the series already says, so the same samples give the same
-//! verdict.
+//! It speaks once one horizon has [`LEAST_BUCKETS`](super::horizon::LEAST_BUCKETS) buckets and stays silent before.
 
 use super::{
+    features::{ALL_FEATURES, Context},
     finding::{Estimate, Evidence, Finding, Pattern},
-    horizon::{Horizon, Subject},
-    limit, pattern, severity,
+    horizon::{FEATURES, Horizon, Subject, narrow},
+    limit,
+    model::Binned,
+    pattern, severity,
 };
 use crate::{
     sample::{Limit, Seconds, Unit},
-    series::ladder::{Closed, LEVELS, Ladder, Window},
+    series::{
+        ladder::{Closed, LEVELS, Ladder, Window, width_secs},
+        life::{Life, PastLife},
+    },
 };
 
-/// Log-odds that a horizon starts with, from the shortest on: a ramp of half a minute is nearly always garbage.
-const HANDICAP: [f64; LEVELS] = [-5.0, -3.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-/// What a horizon that holds the process's start loses beside: the shorter it is, the more a warm-up looks like a leak.
-const YOUNG_HANDICAP: [f64; LEVELS] = [3.0, 3.0, 2.4, 1.0, 1.0, 0.5, 0.5];
-/// A longer horizon may be this much less sure and still give the estimates.
-const NEARLY_AS_SURE: f64 = 1.0;
-/// A short horizon objects when even the upper end of its growth is below this share of the longer one's.
-const STOPPED_SHARE: f64 = 0.35;
-/// What one objection costs.
-const OBJECTION: f64 = 3.0;
-/// What it costs when the rise is no higher than a saw-tooth that a longer horizon knows.
-const KNOWN_HEIGHT: f64 = 4.0;
-/// Saw-teeth vary: a rise up to this multiple of their median height is one of them.
-const KNOWN_SHARE: f64 = 1.3;
 /// Quantiles of the normal distribution: 90 % lie within 1.645 deviations.
 pub const NINETY_PERCENT: f64 = 1.645;
+/// From these odds on it is spoken of a leak when the estimates are chosen.
+const EVEN_ODDS: f64 = 0.5;
+/// A horizon agrees that there is growth from this many standard errors on.
+const AGREES_FROM: f64 = 3.0;
+/// A longer horizon shows the same growth if it has at least this share of its pace.
+const AGREEING_PACE: f64 = 0.2;
 
 /// What is remembered between two verdicts on one area.
 #[derive(Clone, Debug, Default)]
 pub struct Judgement {
-    horizons: Vec<Option<Box<Horizon>>>,
+    binned: Binned,
+    life: Life,
+    past: Option<Box<PastLife>>,
+    /// In units a second; none while a horizon is silent.
+    slopes: [Option<f32>; LEVELS],
+    strengths: [f32; LEVELS],
+    /// Bit `n`: the growth in horizon `n` is even.
+    even: u8,
+    /// The horizon that the estimates came from.
+    decider: u8,
 }
 
 /// Memory that verdicts share, so that none of them allocates.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scratch {
     window: Window,
     values: Vec<f64>,
+    /// The horizons that closed a bucket at this look.
+    fresh: [Option<Horizon>; LEVELS],
+    row: [f32; ALL_FEATURES],
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            window: Window::default(),
+            values: Vec::new(),
+            fresh: [None; LEVELS],
+            row: [f32::NAN; ALL_FEATURES],
+        }
+    }
+}
+
+impl Scratch {
+    /// The features of all looks so far, before they became bytes; of one area if this served only one.
+    #[must_use]
+    pub fn row(&self) -> &[f32] {
+        &self.row
+    }
 }
 
 /// What a verdict needs to know beside the series.
@@ -60,75 +88,153 @@ pub struct Circumstances {
 }
 
 impl Judgement {
-    /// Looks again at the levels that closed a bucket and gives the verdict; none while evidence is thin.
+    /// One that remembers the life before.
+    #[must_use]
+    pub fn after(past: PastLife) -> Self {
+        Self { past: Some(Box::new(past)), ..Self::default() }
+    }
+
+    /// What is remembered of this life, which ends now.
+    #[must_use]
+    pub fn end(&self, ladder: &Ladder, started_at: Seconds, scratch: &mut Scratch) -> PastLife {
+        let age_secs = (ladder.last_at() - started_at) / ladder.pace();
+        let mut past = self.life.end(age_secs, self.past.as_deref());
+        let longest = (0..LEVELS).rev().find(|level| self.speaks(*level));
+        let subject = Subject { unit: Unit::Bytes, started_at, quantum: ladder.quantum() };
+        if let Some(horizon) = longest.and_then(|level| look(ladder, level, &subject, scratch)) {
+            let features = horizon.features(subject.quantum);
+            let named = |name: &str| {
+                super::horizon::NAMES
+                    .iter()
+                    .position(|known| *known == name)
+                    .and_then(|at| features.get(at).copied())
+            };
+            past.strength = named("strength").unwrap_or(f32::NAN);
+            past.recent_pace = named("recent_pace").unwrap_or(f32::NAN);
+            past.saturation_gain = named("saturation_gain").unwrap_or(f32::NAN);
+        }
+        past
+    }
+
+    /// Looks again at the levels that closed a bucket and gives the verdict; none while evidence is thin. `previous` is
+    /// the verdict before.
     pub fn update(
         &mut self,
         ladder: &Ladder,
         closed: Closed,
         circumstances: &Circumstances,
+        previous: Option<&Finding>,
         scratch: &mut Scratch,
     ) -> Option<Finding> {
-        let subject = Subject {
-            unit: circumstances.unit,
-            started_at: circumstances.started_at,
-            quantum: ladder.quantum(),
-        };
+        self.measure(ladder, closed, circumstances, scratch);
+        if !(0..LEVELS).any(|level| self.speaks(level)) {
+            return None;
+        }
+        let confidence = 1.0 / (1.0 + (-self.binned.log_odds()).exp());
+        let level = self.choose(confidence)?;
+        let is_new = usize::from(self.decider) != level;
+        self.decider = u8::try_from(level).unwrap_or(0);
+        let seen = scratch.fresh.get(level).copied().flatten();
+        // The estimates stand until their horizon has something new to say.
+        if let (None, Some(previous), false) = (&seen, previous, is_new) {
+            return Some(previous.with_confidence(confidence));
+        }
+        let subject = subject(ladder, circumstances);
+        let horizon = seen.or_else(|| look(ladder, level, &subject, scratch))?;
+        let deciding = Deciding { level, horizon, confidence };
+        Some(self.conclude(ladder, circumstances, &deciding, scratch))
+    }
+
+    /// Measures what is new and keeps it as bytes.
+    fn measure(
+        &mut self,
+        ladder: &Ladder,
+        closed: Closed,
+        circumstances: &Circumstances,
+        scratch: &mut Scratch,
+    ) {
+        scratch.fresh = [None; LEVELS];
+        let subject = subject(ladder, circumstances);
+        let age_secs = (ladder.last_at() - circumstances.started_at) / ladder.pace();
+        if let Some(floor) = ladder.newest_floor() {
+            self.life.note(age_secs, floor, width_secs(ladder.finest()));
+        }
         for level in (0..LEVELS).filter(|level| closed.contains(*level)) {
-            ladder.window(level, &mut scratch.window);
-            let horizon = Horizon::of(&scratch.window, &subject, &mut scratch.values);
-            while self.horizons.len() <= level {
-                self.horizons.push(None);
-            }
-            if let Some(slot) = self.horizons.get_mut(level) {
-                *slot = horizon.map(Box::new);
+            let horizon = look(ladder, level, &subject, scratch);
+            self.remember(level, horizon.as_ref(), subject.quantum, scratch);
+            if let Some(fresh) = scratch.fresh.get_mut(level) {
+                *fresh = horizon;
             }
         }
-        self.conclude(ladder, circumstances)
+        let context = Context {
+            age_secs,
+            quantum: subject.quantum,
+            finest: ladder.finest(),
+            life: &self.life,
+            past: self.past.as_deref(),
+            slopes: &self.slopes,
+        };
+        let features = context.features();
+        self.put(LEVELS * FEATURES, &features, scratch);
     }
 
-    /// The horizons that can say something, with their level.
-    fn speaking(&self) -> impl DoubleEndedIterator<Item = (usize, &Horizon)> {
-        self.horizons.iter().enumerate().filter_map(|(level, horizon)| Some((level, horizon.as_deref()?)))
+    fn remember(&mut self, level: usize, horizon: Option<&Horizon>, quantum: f64, scratch: &mut Scratch) {
+        let features = horizon.map_or([f32::NAN; FEATURES], |horizon| horizon.features(quantum));
+        self.put(level * FEATURES, &features, scratch);
+        if let Some(slope) = self.slopes.get_mut(level) {
+            *slope = horizon.map(|horizon| narrow(horizon.drift.slope));
+        }
+        if let Some(strength) = self.strengths.get_mut(level) {
+            *strength = horizon.map_or(0.0, |horizon| narrow(horizon.drift.strength));
+        }
+        let bit = 1u8 << level;
+        let is_even = horizon.is_some_and(|horizon| horizon.material && horizon.is_even());
+        self.even = if is_even { self.even | bit } else { self.even & !bit };
     }
 
-    /// The evidence of one horizon after handicap and objections.
-    fn weighed(&self, level: usize, horizon: &Horizon) -> f64 {
-        let own = |handicaps: [f64; LEVELS]| handicaps.get(level).copied().unwrap_or(0.0);
-        let young = if horizon.sees_start { own(YOUNG_HANDICAP) } else { 0.0 };
-        let objections =
-            self.speaking().take_while(|(shorter, _)| *shorter < level).filter(|(_, shorter)| {
-                let upper = shorter.drift.slope + NINETY_PERCENT * shorter.drift.error;
-                upper < STOPPED_SHARE * horizon.drift.slope && shorter.span_secs > 4.0 * horizon.width_secs
-            });
-        let count = u32::try_from(objections.count()).unwrap_or(u32::MAX).min(2);
-        let known = if self.is_known_height(level, horizon) { KNOWN_HEIGHT } else { 0.0 };
-        horizon.log_odds + own(HANDICAP) - young - known - OBJECTION * f64::from(count)
+    fn put(&mut self, first: usize, features: &[f32], scratch: &mut Scratch) {
+        self.binned.put(first, features);
+        for (kept, feature) in scratch.row.iter_mut().skip(first).zip(features) {
+            *kept = *feature;
+        }
     }
 
-    /// Whether a longer horizon that does not grow knows saw-teeth as high as this rise: then it is one more of them.
-    fn is_known_height(&self, level: usize, horizon: &Horizon) -> bool {
-        self.speaking()
-            .filter(|(longer, _)| *longer > level)
-            .any(|(_, longer)| longer.log_odds < 0.0 && KNOWN_SHARE * longer.amplitude > horizon.shape.rise)
+    fn speaks(&self, level: usize) -> bool {
+        self.slopes.get(level).is_some_and(Option::is_some)
     }
 
-    fn conclude(&self, ladder: &Ladder, circumstances: &Circumstances) -> Option<Finding> {
-        let weighed = || self.speaking().map(|(level, horizon)| (horizon, self.weighed(level, horizon)));
-        let surest = weighed().map(|(_, odds)| odds).fold(f64::NEG_INFINITY, f64::max);
-        let confidence = 1.0 / (1.0 + (-surest).exp());
-        let leaks = surest > 0.0;
-        // Without a leak the longest horizon describes the area best; with one, the longest that is nearly as sure.
-        let (horizon, _) = weighed().rev().find(|(_, odds)| !leaks || *odds >= surest - NEARLY_AS_SURE)?;
-        let agreeing = weighed().filter(|(_, odds)| *odds > 0.0).count();
+    /// The horizon to take the estimates from: the longest with even growth, or the clearest; the longest of all where
+    /// there is no leak to describe.
+    fn choose(&self, confidence: f64) -> Option<usize> {
+        let mut speaking = (0..LEVELS).rev().filter(|level| self.speaks(*level));
+        if confidence < EVEN_ODDS {
+            return speaking.next();
+        }
+        let strength = |level: &usize| self.strengths.get(*level).copied().unwrap_or(0.0);
+        speaking
+            .clone()
+            .find(|level| self.even >> level & 1 == 1)
+            .or_else(|| speaking.max_by(|one, other| strength(one).total_cmp(&strength(other))))
+    }
+
+    fn conclude(
+        &self,
+        ladder: &Ladder,
+        circumstances: &Circumstances,
+        deciding: &Deciding,
+        scratch: &mut Scratch,
+    ) -> Finding {
+        let Deciding { level, horizon, confidence } = deciding;
+        let leaks = *confidence >= EVEN_ODDS;
         let pattern = pattern::name(horizon, circumstances.limit.as_ref(), ladder.last_size());
         let growth = interval(horizon);
-        let time_to_limit = circumstances
-            .limit
-            .as_ref()
-            .filter(|_| leaks || pattern.grows())
-            .and_then(|limit| limit::time_to_limit(limit.room(), horizon, pattern));
+        let time_to_limit =
+            circumstances.limit.as_ref().filter(|_| leaks || pattern.grows()).and_then(|limit| {
+                limit::time_to_limit(limit.room() + (ladder.last_size() - horizon.floor).max(0.0), horizon)
+            });
+        let agreeing = self.strengths.iter().filter(|strength| f64::from(**strength) > AGREES_FROM).count();
         let evidence = Evidence {
-            rise: horizon.shape.rise,
+            rise: horizon.rise,
             window_secs: horizon.span_secs,
             bucket_secs: horizon.width_secs,
             steps_up: horizon.shape.steps_up,
@@ -137,35 +243,61 @@ impl Judgement {
             recent_pace: horizon.shape.recent_pace,
             bytes: circumstances.unit == Unit::Bytes,
         };
-        let origin = self.origin(horizon, ladder);
-        Some(Finding {
+        let (since, floor_before) = if leaks {
+            origin(*level, horizon, ladder, &subject(ladder, circumstances), scratch)
+        } else {
+            (horizon.onset, horizon.onset_floor)
+        };
+        Finding {
             growth,
-            confidence,
+            confidence: *confidence,
             pattern,
-            severity: severity::of(confidence, time_to_limit.as_ref(), growth.value, horizon.floor),
+            severity: severity::of(*confidence, time_to_limit.as_ref(), growth.value, horizon.floor),
             time_to_limit,
             floor: horizon.floor,
-            since: origin.0,
-            leaked: (horizon.floor - origin.1).max(0.0),
+            since: since.max(ladder.first_at()),
+            leaked: (horizon.floor - floor_before).max(0.0),
             evidence,
-        })
-    }
-
-    /// When the growth began and from which floor: the deciding horizon's word, or that of a longer one if the growth
-    /// was there from its start already.
-    fn origin(&self, deciding: &Horizon, ladder: &Ladder) -> (Seconds, f64) {
-        let mut origin = (deciding.onset, deciding.onset_floor);
-        let mut from_start = deciding.onset_bucket == 0;
-        for (_, longer) in self.speaking().filter(|(_, other)| other.width_secs > deciding.width_secs) {
-            let agrees = longer.material && longer.drift.slope > STOPPED_SHARE * deciding.drift.slope;
-            if !from_start || !agrees {
-                break;
-            }
-            origin = (longer.onset, longer.onset_floor);
-            from_start = longer.onset_bucket == 0;
         }
-        (origin.0.max(ladder.first_at()), origin.1)
     }
+}
+
+/// The horizon that the estimates come from.
+struct Deciding {
+    level: usize,
+    horizon: Horizon,
+    confidence: f64,
+}
+
+fn subject(ladder: &Ladder, circumstances: &Circumstances) -> Subject {
+    Subject { unit: circumstances.unit, started_at: circumstances.started_at, quantum: ladder.quantum() }
+}
+
+fn look(ladder: &Ladder, level: usize, subject: &Subject, scratch: &mut Scratch) -> Option<Horizon> {
+    ladder.window(level, &mut scratch.window);
+    Horizon::of(&scratch.window, subject, &mut scratch.values)
+}
+
+/// When the growth began and from which floor: the deciding horizon's word, or that of the next longer one if the
+/// growth was there from its start already.
+fn origin(
+    level: usize,
+    deciding: &Horizon,
+    ladder: &Ladder,
+    subject: &Subject,
+    scratch: &mut Scratch,
+) -> (Seconds, f64) {
+    let mut origin = (deciding.onset, deciding.onset_floor);
+    let mut from_start = deciding.shape.bend == 0;
+    for longer in level + 1..LEVELS {
+        let Some(longer) = look(ladder, longer, subject, scratch).filter(|_| from_start) else { break };
+        if !longer.material || longer.drift.slope < AGREEING_PACE * deciding.drift.slope {
+            break;
+        }
+        origin = (longer.onset, longer.onset_floor);
+        from_start = longer.shape.bend == 0;
+    }
+    origin
 }
 
 /// The growth with its 90 % interval; growth whose sign is not even certain is none.

@@ -1,39 +1,86 @@
 //! When the limit is reached, with an honest interval.
 
-use super::{
-    finding::{Estimate, Pattern},
-    horizon::Horizon,
-};
+use super::{finding::Estimate, horizon::Horizon};
 
 /// 80 % of a normal distribution lie within 1.282 deviations.
 const EIGHTY_PERCENT: f64 = 1.282;
 /// A forecast beyond ten years says nothing.
 const FARTHEST_SECS: f64 = 10.0 * 365.25 * 86_400.0;
 /// The present pace is never known better than this share, however well the line fits: loads change.
-const LEAST_UNCERTAINTY: f64 = 0.05;
+const LEAST_UNCERTAINTY: f64 = 0.04;
+/// An exponential is the likelier one from this gain over the line on, and possible from the lower one on.
+const LIKELY_GAIN: f64 = 0.5;
+const POSSIBLE_GAIN: f64 = 0.1;
+/// How far off the time of an exponential may be, either way, as a factor.
+const EXPONENTIAL_FACTOR: f64 = 1.6;
 
-/// Seconds until `room` units are used up, with the 80 % interval; none where the growth may as well be none.
+/// Seconds until `room` units above the present floor are used up, with the 80 % interval; none where the growth may as
+/// well be none.
 ///
-/// For a line room over slope. For an exponential with time constant τ whose present part is `c`: τ·ln(1 + room/c).
+/// What ends a program is the tip of its saw-tooth and not the floor, so the room ends an amplitude early. For a line it
+/// is room over slope. For an exponential with time constant τ whose present part is `c`: τ·ln(1 + room/c).
 #[must_use]
-pub fn time_to_limit(room: f64, horizon: &Horizon, pattern: Pattern) -> Option<Estimate> {
+pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
     let slope = horizon.drift.slope;
     if slope <= 0.0 || !horizon.material {
         return None;
     }
-    let error = horizon.drift.error.max(LEAST_UNCERTAINTY * slope);
-    let at_pace = |pace: f64| if pace > 0.0 { room / pace } else { f64::INFINITY };
-    let lower_pace = slope - EIGHTY_PERCENT * error;
+    let least = (room - horizon.amplitude).max(0.0);
+    let error = (horizon.drift.error / slope).max(LEAST_UNCERTAINTY);
+    // Errors of a pace are ratios: the interval is one of logarithms, and never ends below 0.
+    let factor = (EIGHTY_PERCENT * error).exp();
     let mut estimate = Estimate {
-        value: at_pace(slope),
-        lower: at_pace(slope + EIGHTY_PERCENT * error),
-        upper: at_pace(lower_pace),
+        value: least / slope,
+        lower: least / slope / factor,
+        upper: room.max(least) / slope * factor,
     };
-    if pattern == Pattern::Exponential && horizon.shape.exponential_part > 0.0 {
-        let tau = horizon.shape.exponential_tau_secs;
-        estimate.value = tau * (room / horizon.shape.exponential_part).ln_1p();
-        estimate.lower = estimate.lower.min(0.75 * estimate.value);
-        estimate.upper = estimate.upper.max(1.5 * estimate.value);
+    let shape = &horizon.shape;
+    if shape.exponential_gain > POSSIBLE_GAIN && shape.exponential_part > 0.0 {
+        let tau = shape.exponential_tau * horizon.width_secs;
+        let sooner = tau * (least / shape.exponential_part).ln_1p();
+        estimate.lower = estimate.lower.min(sooner / EXPONENTIAL_FACTOR);
+        if shape.exponential_gain > LIKELY_GAIN {
+            estimate.value = sooner;
+            estimate.upper = sooner * EXPONENTIAL_FACTOR;
+        }
     }
     (estimate.value < FARTHEST_SECS).then_some(estimate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::horizon::Subject;
+    use crate::{sample::Unit, series::ladder::Window};
+
+    /// A horizon of floors with this curve over its 36 buckets of a minute.
+    fn horizon(curve: impl Fn(f64) -> f64) -> Horizon {
+        let steps: Vec<f64> = (0..36).map(f64::from).collect();
+        let floors: Vec<f64> = steps.iter().map(|step| 1e9 + curve(60.0 * step)).collect();
+        let ceilings = floors.clone();
+        let window = Window { width_secs: 60.0, pace: 1.0, begin: 0.0, steps, floors, ceilings, past: None };
+        let subject = Subject { unit: Unit::Bytes, started_at: 0.0, quantum: 1.0 };
+        Horizon::of(&window, &subject, &mut Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn a_line_uses_up_its_room_evenly() {
+        let estimate = time_to_limit(1e9, &horizon(|at| 1e5 * at)).unwrap();
+        assert!((estimate.value / 1e4 - 1.0).abs() < 0.01, "{estimate:?}");
+        assert!(estimate.lower < 1e4 && 1e4 < estimate.upper, "{estimate:?}");
+    }
+
+    #[test]
+    fn an_exponential_is_there_sooner_than_a_line_says() {
+        let estimate = time_to_limit(1e9, &horizon(|at| 1e7 * (at / 700.0).exp())).unwrap();
+        let last = 1e7 * (35.0f64 * 60.0 / 700.0).exp();
+        let expected = 700.0 * (1e9 / last).ln_1p();
+        assert!(estimate.lower < expected && expected < estimate.upper, "{estimate:?} {expected}");
+    }
+
+    #[test]
+    fn what_does_not_grow_never_gets_there() {
+        assert_eq!(time_to_limit(1e9, &horizon(|_| 0.0)), None);
+        assert_eq!(time_to_limit(1e9, &horizon(|at| -1e5 * at)), None);
+    }
 }

@@ -30,7 +30,7 @@ pub fn name(horizon: &Horizon, limit: Option<&Limit>, size: f64) -> Pattern {
     let shape = &horizon.shape;
     // A step is no drift, so it is looked for before the strength of the drift is.
     let jumps = shape.largest_step > STEP_SHARE || shape.two_largest_steps > TWO_STEPS_SHARE;
-    if horizon.material && jumps && shape.rise > 0.0 && shape.efficiency > STEP_EFFICIENCY {
+    if horizon.material && jumps && horizon.rise > 0.0 && shape.efficiency > STEP_EFFICIENCY {
         return Pattern::Step;
     }
     if !horizon.material || horizon.drift.strength.abs() < LEAST_STRENGTH {
@@ -43,7 +43,9 @@ pub fn name(horizon: &Horizon, limit: Option<&Limit>, size: f64) -> Pattern {
     if shape.recent_pace < PLATEAU_PACE || levels_off {
         return Pattern::Saturating;
     }
-    if shape.exponential_gain > EXPONENTIAL_GAIN && shape.exponential_tau_secs < horizon.span_secs {
+    if shape.exponential_gain > EXPONENTIAL_GAIN
+        && shape.exponential_tau * horizon.width_secs < horizon.span_secs
+    {
         return Pattern::Exponential;
     }
     if shape.recent_pace > FASTER_PACE {

@@ -6,6 +6,8 @@ const MAD_TO_DEVIATION: f64 = 1.4826;
 const QUANTUM_TO_DEVIATION: f64 = 0.289;
 /// Autocorrelation is believed up to here; beyond it the level test is left to the drift test anyway.
 const MAX_AUTOCORRELATION: f64 = 0.95;
+/// A thousandth of a byte or object: what keeps a series without any noise from an infinite strength.
+const LEAST_DEVIATION: f64 = 1e-3;
 
 /// The median of the values, which are reordered; 0 for none.
 pub fn median(values: &mut [f64]) -> f64 {
@@ -23,13 +25,20 @@ pub fn median(values: &mut [f64]) -> f64 {
     f64::midpoint(lower, upper)
 }
 
-/// The slope of Theil and Sen: the median of the slopes between all pairs of points.
+/// The slope of Theil and Sen: the median of the slopes between all pairs of points (Sen, JASA 63, 1968).
 pub fn theil_sen(times: &[f64], sizes: &[f64], scratch: &mut Vec<f64>) -> f64 {
     scratch.clear();
     for (index, (time, size)) in times.iter().zip(sizes).enumerate() {
         let later = times.iter().zip(sizes).skip(index + 1);
         scratch.extend(later.map(|(later, then)| (then - size) / (later - time)));
     }
+    median(scratch)
+}
+
+/// The median of values that keep their order; `scratch` is used for a copy.
+pub fn median_of(values: &[f64], scratch: &mut Vec<f64>) -> f64 {
+    scratch.clear();
+    scratch.extend_from_slice(values);
     median(scratch)
 }
 
@@ -49,12 +58,28 @@ pub fn least_squares(times: &[f64], sizes: &[f64]) -> f64 {
 /// A drift with its strength: how many of its own standard errors it is away from none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Drift {
-    /// The slope in units a second.
+    /// The slope in units a step of time.
     pub slope: f64,
     /// Its standard error.
     pub error: f64,
-    /// Its strength in standard errors, signed.
+    /// Its strength in standard errors, signed: the mixture of the next two.
     pub strength: f64,
+    /// Its strength as a trend with stationary noise.
+    pub level_strength: f64,
+    /// Its strength as a random walk with drift.
+    pub walk_strength: f64,
+    /// Correlation of neighbouring residuals, 0 to 1.
+    pub autocorrelation: f64,
+    /// Deviation of the residuals, in units.
+    pub deviation: f64,
+}
+
+impl Drift {
+    /// The same drift when a step of time is `secs` seconds long.
+    #[must_use]
+    pub fn per_second(self, secs: f64) -> Self {
+        Self { slope: self.slope / secs, error: self.error / secs, ..self }
+    }
 }
 
 /// The drift of floors over time.
@@ -71,35 +96,40 @@ pub fn drift(times: &[f64], floors: &[f64], quantum: f64, scratch: &mut Vec<f64>
         return Drift::default();
     }
     let rounding = quantum * QUANTUM_TO_DEVIATION;
-    let level_error = level_error(times, floors, slope, rounding, scratch) * (12.0 / points).sqrt() / span;
+    let Residuals { deviation, autocorrelation } = residuals(times, floors, slope, rounding, scratch);
+    let widened = deviation * ((1.0 + autocorrelation) / (1.0 - autocorrelation)).sqrt();
+    let level_error = widened * (12.0 / points).sqrt() / span;
     let walk = increments(floors, rounding);
     let walk_error = (walk.long_run_variance * (points - 1.0)).sqrt() / span;
     let walk_slope = walk.mean * (points - 1.0) / span;
-    let share =
-        ((walk.long_run_variance / walk.variance.max(f64::MIN_POSITIVE) - 0.25) / 0.75).clamp(0.0, 1.0);
+    let share = ((walk.long_run_variance / walk.variance.max(1e-9) - 0.25) / 0.75).clamp(0.0, 1.0);
     let error = (1.0 - share) * level_error + share * walk_error;
-    let strength = (1.0 - share) * ratio(slope, level_error) + share * ratio(walk_slope, walk_error);
-    Drift { slope, error, strength }
+    let (level_strength, walk_strength) = (ratio(slope, level_error), ratio(walk_slope, walk_error));
+    let strength = (1.0 - share) * level_strength + share * walk_strength;
+    Drift { slope, error, strength, level_strength, walk_strength, autocorrelation, deviation }
 }
 
-/// The deviation of the residuals around the line, widened for their autocorrelation.
-fn level_error(times: &[f64], floors: &[f64], slope: f64, rounding: f64, scratch: &mut Vec<f64>) -> f64 {
-    let Some(origin) = times.first() else { return 0.0 };
+struct Residuals {
+    deviation: f64,
+    autocorrelation: f64,
+}
+
+/// The deviation of the residuals around the line, and their autocorrelation.
+fn residuals(times: &[f64], floors: &[f64], slope: f64, rounding: f64, scratch: &mut Vec<f64>) -> Residuals {
     scratch.clear();
-    scratch.extend(times.iter().zip(floors).map(|(time, floor)| floor - slope * (time - origin)));
+    scratch.extend(times.iter().zip(floors).map(|(time, floor)| floor - slope * time));
     let middle = median(scratch);
     // The median reordered the residuals, and the autocorrelation needs their order in time.
-    let residual = |(time, floor): (&f64, &f64)| floor - slope * (time - origin) - middle;
+    let residual = |(time, floor): (&f64, &f64)| floor - slope * time - middle;
     let residuals = || times.iter().zip(floors).map(residual);
     let squares: f64 = residuals().map(|residual| residual * residual).sum();
     let products: f64 = residuals().zip(residuals().skip(1)).map(|(one, next)| one * next).sum();
     let points = count(times.len());
-    let autocorrelation = if squares > 0.0 { products / squares + 1.0 / points } else { 0.0 };
-    let autocorrelation = autocorrelation.clamp(0.0, MAX_AUTOCORRELATION);
+    let autocorrelation = (products / squares.max(1e-9) + 1.0 / points).clamp(0.0, MAX_AUTOCORRELATION);
     scratch.iter_mut().for_each(|residual| *residual = (*residual - middle).abs());
     let robust = MAD_TO_DEVIATION * median(scratch);
-    let deviation = robust.max(0.5 * (squares / points).sqrt()).max(rounding);
-    deviation * ((1.0 + autocorrelation) / (1.0 - autocorrelation)).sqrt()
+    let deviation = robust.max(0.5 * (squares / points).sqrt()).max(rounding).max(LEAST_DEVIATION);
+    Residuals { deviation, autocorrelation }
 }
 
 struct Increments {
@@ -124,7 +154,7 @@ fn increments(floors: &[f64], rounding: f64) -> Increments {
         let covariance = steps().zip(steps().skip(lag)).map(|(one, later)| one * later).sum::<f64>() / number;
         sum + 2.0 * (1.0 - count(lag) / count(lags + 1)) * covariance
     });
-    let least = (0.05 * variance).max(0.05 * rounding * rounding);
+    let least = (0.05 * variance).max(0.05 * rounding * rounding).max(1e-6);
     Increments { mean, variance, long_run_variance: long_run.max(least) }
 }
 

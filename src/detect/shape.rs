@@ -6,18 +6,22 @@ use super::robust::{count, ends, least_squares, span};
 const TIME_CONSTANTS: [f64; 6] = [0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
 /// Differences of fit are believed up to this log-ratio of squared errors.
 const MAX_GAIN: f64 = 4.0;
+/// What is still to come under a levelling curve is believed up to this multiple of what came.
+const MAX_REST: f64 = 20.0;
+/// So many buckets must lie behind a bend for its slope to mean something.
+const LEAST_BEHIND: usize = 3;
 
 /// What the floors of one window look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Shape {
-    /// Rise from the average of the first quarter to that of the last.
-    pub rise: f64,
     /// Net way over walked way: 1 for a straight climb, near 0 for a wanderer.
     pub efficiency: f64,
     /// Share of the rise in its largest single step.
     pub largest_step: f64,
     /// Share of the rise in its two largest steps.
     pub two_largest_steps: f64,
+    /// How many of the steps carry the rise, as a share of all: 1 when all rise alike.
+    pub participation: f64,
     /// Largest fall from a former top, as a share of the rise.
     pub drawdown: f64,
     /// Pace of the last third over the pace of the whole.
@@ -30,40 +34,55 @@ pub struct Shape {
     pub saturation_rest: f64,
     /// How much better an exponential fits than a line.
     pub exponential_gain: f64,
-    /// The time constant of that exponential, in seconds.
-    pub exponential_tau_secs: f64,
+    /// The time constant of that exponential, in widths of a bucket.
+    pub exponential_tau: f64,
     /// What of the last floor is the exponential's, in units.
     pub exponential_part: f64,
-    /// Steps that went up, and steps in all.
+    /// How much better one step fits than a line.
+    pub step_gain: f64,
+    /// How much better "level, then a line" fits than a line.
+    pub bend_gain: f64,
+    /// The rise behind that bend in standard errors.
+    pub bend_strength: f64,
+    /// The bucket of that bend; 0 when the growth was there from the window's start.
+    pub bend: usize,
+    /// Steps that went up.
     pub steps_up: u16,
     /// Steps in all.
     pub steps: u16,
 }
 
+/// The floors of one window, as what is fitted: steps counts widths since the first bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Floors<'a> {
+    /// How many widths each bucket lies after the first.
+    pub steps: &'a [f64],
+    /// Their floors.
+    pub floors: &'a [f64],
+    /// The resolution of the source: it keeps rounding from looking like structure.
+    pub quantum: f64,
+}
+
 impl Shape {
-    /// Measures the floors, whose overall slope is `slope`. The quantum keeps rounding from looking like structure.
+    /// Measures floors whose overall slope is `slope` a width and which rose by `rise`.
     #[must_use]
-    pub fn measure(times: &[f64], floors: &[f64], slope: f64, quantum: f64) -> Self {
+    pub fn measure(window: Floors<'_>, slope: f64, rise: f64) -> Self {
+        let Floors { steps: times, floors, quantum } = window;
         let (Some(first), Some(last)) = (floors.first(), floors.last()) else { return Self::default() };
-        let quarter = (floors.len() / 4).max(2);
-        let (head, tail) = ends(floors, quarter);
-        let rise = tail - head;
         let steps = Steps::of(floors);
-        let per_rise = |part: f64| part / rise.abs().max(quantum).max(f64::MIN_POSITIVE);
+        let per_rise = |part: f64| part / rise.abs().max(quantum).max(1e-9);
         let mut shape = Self {
-            rise,
-            efficiency: (last - first) / steps.path.max(quantum).max(f64::MIN_POSITIVE),
-            largest_step: per_rise(steps.largest),
-            two_largest_steps: per_rise(steps.largest + steps.second),
-            drawdown: per_rise(drawdown(floors)),
-            recent_pace: 0.0,
-            first_pace: 0.0,
+            efficiency: (last - first) / steps.path.max(quantum).max(1e-9),
+            largest_step: per_rise(steps.largest).min(2.0),
+            two_largest_steps: per_rise(steps.largest + steps.second).min(2.5),
+            participation: steps.participation(),
+            drawdown: per_rise(drawdown(floors)).min(3.0),
             steps_up: steps.up,
             steps: steps.all,
             ..Self::default()
         };
         shape.measure_paces(times, floors, slope);
-        shape.compare_models(times, floors, quantum);
+        shape.compare_models(window);
         shape
     }
 
@@ -71,62 +90,148 @@ impl Shape {
         let third = (floors.len() / 3).max(4).min(floors.len());
         let begin = floors.len() - third;
         let pace = |times: Option<&[f64]>, floors: Option<&[f64]>| match (times, floors) {
-            (Some(times), Some(floors)) if slope != 0.0 => least_squares(times, floors) / slope,
+            (Some(times), Some(floors)) if slope > 0.0 => least_squares(times, floors) / slope,
             _ => 0.0,
         };
-        self.recent_pace = pace(times.get(begin..), floors.get(begin..)).clamp(-4.0, 6.0);
-        self.first_pace = pace(times.get(..third), floors.get(..third)).clamp(-4.0, 6.0);
+        self.recent_pace = pace(times.get(begin..), floors.get(begin..)).clamp(-2.0, 4.0);
+        self.first_pace = pace(times.get(..third), floors.get(..third)).clamp(-2.0, 4.0);
     }
 
-    /// Fits a line, curves that level off, and exponentials, all by least squares in two linear parameters.
-    fn compare_models(&mut self, times: &[f64], floors: &[f64], quantum: f64) {
+    /// Fits a line, curves that level off, exponentials, one step and one bend, all by least squares.
+    fn compare_models(&mut self, window: Floors<'_>) {
+        let Floors { steps: times, floors, quantum } = window;
         let span = span(times);
-        let (Some(start), true) = (times.first().copied(), span > 0.0) else { return };
-        let scaled = |time: f64| (time - start) / span;
-        let rounding = count(floors.len()) * (quantum * 0.289).powi(2) + f64::MIN_POSITIVE;
-        let line = fit(times, floors, scaled).error + rounding;
+        if span <= 0.0 {
+            return;
+        }
+        let rounding = count(floors.len()) * (quantum * 0.289).powi(2) + 1e-6;
+        let fitting = Fitting::new(floors);
+        let line = fitting.against(times.iter().copied()).error + rounding;
+        let gain = |error: f64| {
+            let better = line / (error + rounding);
+            if better.is_finite() { better.ln().clamp(-MAX_GAIN, MAX_GAIN) } else { 0.0 }
+        };
         let mut best_saturating = f64::INFINITY;
         let mut best_exponential = f64::INFINITY;
-        for tau in TIME_CONSTANTS {
-            let saturating = fit(times, floors, |time| 1.0 - (-scaled(time) / tau).exp());
-            if saturating.slope > 0.0 && saturating.error + rounding < best_saturating {
-                best_saturating = saturating.error + rounding;
-                let rest = (-1.0 / tau).exp();
+        self.saturation_rest = MAX_REST;
+        for share in TIME_CONSTANTS {
+            let decays = decays(times, share * span);
+            let saturating = fitting.against(decays.iter().map(|decay| -decay));
+            if saturating.slope > 0.0 && saturating.error < best_saturating {
+                best_saturating = saturating.error;
+                let rest = (-1.0 / share).exp();
                 self.saturation_rest = rest / (1.0 - rest);
             }
-            let exponential = fit(times, floors, |time| ((scaled(time) - 1.0) / tau).exp());
-            if exponential.slope > 0.0 && exponential.error + rounding < best_exponential {
-                best_exponential = exponential.error + rounding;
-                self.exponential_tau_secs = tau * span;
+            let last = decays.last().copied().unwrap_or(1.0);
+            let exponential = fitting.against(decays.iter().map(|decay| last / decay));
+            if exponential.slope > 0.0 && exponential.error < best_exponential {
+                best_exponential = exponential.error;
+                self.exponential_tau = share * span;
                 self.exponential_part = exponential.slope;
             }
         }
-        let gain =
-            |other: f64| if other.is_finite() { (line / other).ln().clamp(-MAX_GAIN, MAX_GAIN) } else { 0.0 };
-        self.saturation_gain = gain(best_saturating);
-        self.exponential_gain = gain(best_exponential);
+        self.saturation_gain = if best_saturating.is_finite() { gain(best_saturating) } else { 0.0 };
+        self.exponential_gain = if best_exponential.is_finite() { gain(best_exponential) } else { 0.0 };
+        self.step_gain = gain(fitting.best_step());
+        self.find_bend(window, &fitting, rounding, gain);
+    }
+
+    /// The best fit of "level, then a line". Every second bucket is tried: neighbours hardly differ.
+    fn find_bend(
+        &mut self,
+        window: Floors<'_>,
+        fitting: &Fitting<'_>,
+        rounding: f64,
+        gain: impl Fn(f64) -> f64,
+    ) {
+        let Floors { steps: times, floors, quantum } = window;
+        let bends = floors.len().saturating_sub(LEAST_BEHIND);
+        let mut best = Fit { slope: 0.0, error: f64::INFINITY };
+        for (bend, at) in times.iter().enumerate().take(bends).skip(1).step_by(2) {
+            let fit = fitting.against(times.iter().map(|time| (time - at).max(0.0)));
+            if fit.error < best.error {
+                best = fit;
+                self.bend = bend;
+            }
+        }
+        if !best.error.is_finite() {
+            return;
+        }
+        self.bend_gain = gain(best.error);
+        let deviation = ((best.error + rounding) / count(floors.len())).sqrt().max(0.29 * quantum);
+        let behind = count(floors.len() - self.bend);
+        let rise = best.slope * (times.last().unwrap_or(&0.0) - times.get(self.bend).unwrap_or(&0.0));
+        self.bend_strength = rise / (deviation * (12.0 / behind).sqrt()).max(1e-9);
+        // A bend has two parameters more to explain with; a little better is not yet a bend.
+        if self.bend_gain < 0.15 {
+            self.bend = 0;
+        }
     }
 }
 
+/// exp(−time/tau) of each time. Times are whole numbers of widths, so powers of one number do it.
+fn decays(times: &[f64], tau: f64) -> Vec<f64> {
+    let one = (-1.0 / tau).exp();
+    let mut at = 0.0;
+    let mut decay = 1.0;
+    times
+        .iter()
+        .map(|time| {
+            while at < *time {
+                decay *= one;
+                at += 1.0;
+            }
+            decay
+        })
+        .collect()
+}
+
+#[derive(Clone, Copy)]
 struct Fit {
     slope: f64,
     error: f64,
 }
 
-/// Least squares of `floor = intercept + slope · regressor(time)`.
-fn fit(times: &[f64], floors: &[f64], regressor: impl Fn(f64) -> f64) -> Fit {
-    let points = count(times.len());
-    let mean_x = times.iter().map(|time| regressor(*time)).sum::<f64>() / points;
-    let mean_y = floors.iter().sum::<f64>() / points;
-    let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-    for (time, floor) in times.iter().zip(floors) {
-        let (x, y) = (regressor(*time) - mean_x, floor - mean_y);
-        xx += x * x;
-        xy += x * y;
-        yy += y * y;
+/// Least squares of `floor = intercept + slope · regressor` for many regressors of the same floors.
+struct Fitting<'a> {
+    floors: &'a [f64],
+    mean: f64,
+    squares: f64,
+}
+
+impl<'a> Fitting<'a> {
+    fn new(floors: &'a [f64]) -> Self {
+        let mean = floors.iter().sum::<f64>() / count(floors.len());
+        let squares = floors.iter().map(|floor| (floor - mean) * (floor - mean)).sum();
+        Self { floors, mean, squares }
     }
-    let slope = if xx > 0.0 { xy / xx } else { 0.0 };
-    Fit { slope, error: (yy - slope * xy).max(0.0) }
+
+    fn against(&self, regressor: impl Iterator<Item = f64>) -> Fit {
+        let (mut sum, mut xx, mut xy) = (0.0, 0.0, 0.0);
+        for (x, floor) in regressor.zip(self.floors) {
+            sum += x;
+            xx += x * x;
+            xy += x * (floor - self.mean);
+        }
+        xx -= sum * sum / count(self.floors.len());
+        if xx <= 1e-12 {
+            return Fit { slope: 0.0, error: self.squares };
+        }
+        Fit { slope: xy / xx, error: (self.squares - xy * xy / xx).max(0.0) }
+    }
+
+    /// The squared error of the best two levels.
+    fn best_step(&self) -> f64 {
+        let all = count(self.floors.len());
+        let (mut before, mut sum) = (0.0, 0.0);
+        let mut best = self.squares;
+        for floor in self.floors.iter().take(self.floors.len().saturating_sub(1)) {
+            before += 1.0;
+            sum += floor - self.mean;
+            best = best.min(self.squares - sum * sum / before - sum * sum / (all - before));
+        }
+        best.max(0.0)
+    }
 }
 
 #[derive(Default)]
@@ -134,6 +239,8 @@ struct Steps {
     path: f64,
     largest: f64,
     second: f64,
+    climbed: f64,
+    climbed_squares: f64,
     up: u16,
     all: u16,
 }
@@ -145,7 +252,12 @@ impl Steps {
             let step = next - one;
             steps.path += step.abs();
             steps.all += 1;
-            steps.up += u16::from(step > 0.0);
+            if step <= 0.0 {
+                continue;
+            }
+            steps.up += 1;
+            steps.climbed += step;
+            steps.climbed_squares += step * step;
             if step > steps.largest {
                 steps.second = steps.largest;
                 steps.largest = step;
@@ -154,6 +266,10 @@ impl Steps {
             }
         }
         steps
+    }
+
+    fn participation(&self) -> f64 {
+        self.climbed * self.climbed / self.climbed_squares.max(1e-9) / f64::from(self.all.max(1))
     }
 }
 
@@ -165,25 +281,11 @@ fn drawdown(floors: &[f64]) -> f64 {
     })
 }
 
-/// When growth began and the floor it began from: the best fit of "level, then a line".
-///
-/// Returns the index of the last level bucket; 0 when the window shows growth from its start.
+/// Rise from the average of the first quarter to that of the last.
 #[must_use]
-pub fn onset(times: &[f64], floors: &[f64]) -> usize {
-    /// So many buckets must be behind the bend for its slope to mean something.
-    const LEAST_BEHIND: usize = 4;
-    let bends = floors.len().saturating_sub(LEAST_BEHIND);
-    let error_at = |bend: usize| {
-        let Some(at) = times.get(bend).copied() else { return f64::INFINITY };
-        fit(times, floors, |time| (time - at).max(0.0)).error
-    };
-    let whole = error_at(0);
-    let best = (1..bends).map(|bend| (bend, error_at(bend))).min_by(|one, other| one.1.total_cmp(&other.1));
-    match best {
-        // A bend has one parameter more than a line: it must earn it.
-        Some((bend, error)) if error < 0.7 * whole => bend,
-        _ => 0,
-    }
+pub fn rise(floors: &[f64]) -> f64 {
+    let (head, tail) = ends(floors, (floors.len() / 4).max(2));
+    tail - head
 }
 
 #[cfg(test)]
@@ -191,43 +293,44 @@ mod tests {
     use super::*;
 
     fn times() -> Vec<f64> {
-        (0..28).map(|index| f64::from(index) * 10.0).collect()
+        (0..36).map(f64::from).collect()
     }
 
     fn shape(curve: impl Fn(f64) -> f64) -> Shape {
-        let floors: Vec<f64> = times().into_iter().map(curve).collect();
-        Shape::measure(&times(), &floors, least_squares(&times(), &floors), 0.0)
+        let steps = times();
+        let floors: Vec<f64> = steps.iter().copied().map(curve).collect();
+        let window = Floors { steps: &steps, floors: &floors, quantum: 0.0 };
+        Shape::measure(window, least_squares(&steps, &floors), rise(&floors))
     }
 
     #[test]
     fn a_line_is_even() {
         let line = shape(|time| 5.0 * time);
         assert!((line.efficiency - 1.0).abs() < 1e-9 && (line.recent_pace - 1.0).abs() < 1e-9);
-        assert!(line.largest_step < 0.1 && line.drawdown < 1e-9);
-        assert_eq!((line.steps_up, line.steps), (27, 27));
+        assert!(line.largest_step < 0.1 && line.drawdown < 1e-9 && line.participation > 0.99);
+        assert_eq!((line.steps_up, line.steps, line.bend), (35, 35, 0));
     }
 
     #[test]
     fn a_step_is_one_jump() {
-        let step = shape(|time| if time > 100.0 { 50.0 } else { 0.0 });
-        assert!(step.largest_step > 0.95, "{step:?}");
+        let step = shape(|time| if time > 10.0 { 50.0 } else { 0.0 });
+        assert!(step.largest_step > 0.95 && step.step_gain > 2.0, "{step:?}");
     }
 
     #[test]
     fn a_warm_up_has_little_to_come_and_an_exponential_has_not() {
-        let warm_up = shape(|time| 100.0 * (1.0 - (-time / 60.0).exp()));
+        let warm_up = shape(|time| 100.0 * (1.0 - (-time / 6.0).exp()));
         assert!(warm_up.saturation_gain > 2.0 && warm_up.saturation_rest < 0.05, "{warm_up:?}");
         assert!(warm_up.recent_pace < 0.2);
-        let exponential = shape(|time| (time / 90.0).exp());
+        let exponential = shape(|time| (time / 11.0).exp());
         assert!(exponential.exponential_gain > 2.0 && exponential.recent_pace > 1.5, "{exponential:?}");
-        assert!((exponential.exponential_tau_secs / 90.0 - 1.0).abs() < 0.2);
+        assert!((exponential.exponential_tau / 11.0 - 1.0).abs() < 0.2);
     }
 
     #[test]
     fn growth_begins_at_the_bend() {
-        let floors: Vec<f64> = times().into_iter().map(|time| (time - 120.0).max(0.0)).collect();
-        assert_eq!(onset(&times(), &floors), 12);
-        let line: Vec<f64> = times();
-        assert_eq!(onset(&times(), &line), 0);
+        let bent = shape(|time| (time - 13.0).max(0.0));
+        assert_eq!(bent.bend, 13);
+        assert!(bent.bend_gain > 2.0 && bent.bend_strength > 20.0, "{bent:?}");
     }
 }

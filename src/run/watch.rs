@@ -8,6 +8,7 @@ use crate::{
         judgement::{Circumstances, Scratch},
     },
     sample::{Area, Batch, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
+    series::life::PastLife,
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -69,6 +70,8 @@ pub(super) struct TargetRecord {
     survivors: u32,
     newcomers: u32,
     gone_since: Option<Seconds>,
+    /// How the last process of this target fared, by area.
+    past_lives: Vec<(Arc<str>, PastLife)>,
 }
 
 /// Something that people are told of.
@@ -205,7 +208,11 @@ impl Watch {
             return;
         }
         let interval_secs = self.interval_secs;
-        let judge = area.judge.get_or_insert_with(|| Box::new(Judge::new(interval_secs)));
+        let judge = area.judge.get_or_insert_with(|| {
+            let record = self.targets.get(&watched.member.target);
+            let past = record.and_then(|record| record.past_life(&area.area.name)).cloned();
+            Box::new(past.map_or_else(|| Judge::new(interval_secs), |past| Judge::after(past, interval_secs)))
+        });
         let circumstances =
             Circumstances { unit: area.area.unit, started_at: watched.member.started_at, limit: area.limit };
         let owner = Owner { identity: watched.member.identity, area: &area.area.name };
@@ -231,10 +238,17 @@ impl Watch {
     fn forget_the_gone(&mut self, at: Seconds, events: &mut Vec<Event>) {
         let tick = self.tick;
         let before = self.members.len();
+        let (targets, scratch) = (&mut self.targets, &mut self.scratch);
+        let least_life_secs = LEAST_LIFE_TICKS * self.interval_secs;
         self.members.retain(|_, watched| {
             let is_here = watched.seen == tick;
             if !is_here {
                 end_episodes(watched, events);
+                if let Some(record) = targets.get_mut(&watched.member.target)
+                    && at - watched.member.started_at >= least_life_secs
+                {
+                    record.remember_life(watched, scratch);
+                }
             }
             is_here
         });
@@ -320,6 +334,23 @@ fn is_same(one: &Area, other: &Area) -> bool {
 }
 
 impl TargetRecord {
+    /// How the last process that ended fared in an area.
+    fn past_life(&self, area: &str) -> Option<&PastLife> {
+        self.past_lives.iter().find(|(name, _)| **name == *area).map(|(_, past)| past)
+    }
+
+    /// Keeps what the next process of this target should know of one that ended.
+    fn remember_life(&mut self, ended: &WatchedMember, scratch: &mut Scratch) {
+        for area in &ended.areas {
+            let Some(judge) = &area.judge else { continue };
+            let past = judge.end(ended.member.started_at, scratch);
+            match self.past_lives.iter_mut().find(|(name, _)| *name == area.area.name) {
+                Some((_, known)) => *known = past,
+                None => self.past_lives.push((Arc::clone(&area.area.name), past)),
+            }
+        }
+    }
+
     /// Whether there is anything to tell of it once it is gone; a command that ran for a moment leaves nothing.
     fn has_history(&self, least_life_secs: f64) -> bool {
         self.restarts + self.episodes > 0 || self.last_generation_life_secs >= least_life_secs

@@ -4,54 +4,50 @@
 //! triples from level to level. The lowest size of a bucket is the floor that a garbage collector returns to as soon as
 //! the bucket is wider than the time between two collections, which is why floors and not means are judged.
 //!
+//! The widths are the same for all areas, 12 s times a power of three, whatever their sampling interval: a horizon of an
+//! hour is one of an hour everywhere, and what a detector learned at one interval holds at another. A slower source
+//! starts at a coarser level. Intervals below a second are for trials and count as three seconds in fast motion.
+//!
 //! Buckets lie on absolute time. A gap is a missing bucket, never an invented one. A late sample goes into the open
 //! bucket if it belongs there and is dropped otherwise: the past that was judged stays as it was judged. Levels are
 //! allocated when the first bucket closes into them, so a young area is small.
 
+mod ring;
+
 use crate::sample::Seconds;
+use ring::Ring;
 
 /// Buckets of a level.
-pub const BUCKETS: usize = 28;
-/// Levels at most: with 3 s sampling the widest bucket is 2.4 h and the ring of the top level 2.8 days.
-pub const LEVELS: usize = 7;
+pub const BUCKETS: usize = 36;
+/// Levels of the grid: buckets of 12 s to 7.3 h, rings of 7 minutes to 11 days.
+pub const LEVELS: usize = 8;
 /// How many times wider the buckets of the next level are.
 pub const RATIO: u32 = 3;
-/// Samples in a bucket of the lowest level. Fewer make floors of single samples, more make verdicts late.
-const SAMPLES_PER_BUCKET: f64 = 4.0;
+/// Width of the finest buckets of the grid.
+const FINEST_SECS: f64 = 12.0;
+/// A bucket spans at least this many sampling intervals; fewer would make floors of single samples.
+const LEAST_INTERVALS: f64 = 1.5;
+/// Shorter intervals are played in fast motion, as if they were [`TRIAL_SECS`].
+const SHORTEST_SECS: f64 = 0.999;
+/// What an interval below [`SHORTEST_SECS`] counts as.
+const TRIAL_SECS: f64 = 3.0;
 
 /// One area's past.
 #[derive(Clone, Debug)]
 pub struct Ladder {
-    /// Sizes are kept as differences from this one, so that 32-bit floats are exact enough at any size.
+    /// Sizes are kept as differences from this one, so that narrow numbers are exact enough at any size.
     anchor: f64,
-    base_width_secs: f64,
+    /// Real seconds for each second of the grid: 1 but for trials in fast motion.
+    pace: f32,
+    /// The level of the grid that samples go into.
+    finest: u8,
     first_at: Seconds,
     last_at: Seconds,
-    /// The last size before the open buckets, for the smallest step.
     last_size: f64,
     /// The smallest change seen between two samples: the resolution of the source.
     quantum: f32,
-    /// From the finest to the coarsest; grown when the first bucket closes into a level.
-    levels: Vec<Level>,
-}
-
-/// One resolution.
-#[derive(Clone, Debug)]
-struct Level {
-    /// The number of the open bucket, counted from the epoch in this level's width.
-    open_index: i64,
-    open_floor: f32,
-    open_ceiling: f32,
-    is_open: bool,
-    /// The number of the newest closed bucket.
-    newest_index: i64,
-    /// How many slots of the ring are in use, missing buckets included.
-    used: u8,
-    /// Floors and ceilings; NaN marks a missing bucket. The slot is the bucket's number modulo [`BUCKETS`].
-    floors: [f32; BUCKETS],
-    ceilings: [f32; BUCKETS],
-    /// The highest floor that has left the ring; its highest ceiling would let one start-up peak hide leaks for ever.
-    past_floor: f32,
+    /// From the finest in use to the coarsest; grown when the first bucket closes into a level.
+    rings: Vec<Ring>,
 }
 
 /// The closed buckets of one level, oldest first, missing ones left out.
@@ -59,17 +55,30 @@ struct Level {
 pub struct Window {
     /// Width of a bucket in seconds.
     pub width_secs: f64,
-    /// Middle of each bucket, in seconds since the epoch.
-    pub times: Vec<f64>,
+    /// Real seconds for each second of the grid: 1 but for trials in fast motion.
+    pub pace: f64,
+    /// When the first bucket begins, in seconds since the epoch.
+    pub begin: Seconds,
+    /// How many widths each bucket lies after the first one.
+    pub steps: Vec<f64>,
     /// Lowest size of each bucket.
     pub floors: Vec<f64>,
     /// Highest size of each bucket.
     pub ceilings: Vec<f64>,
-    /// The highest floor before this window, where the past reaches further back.
-    pub past_floor: Option<f64>,
+    /// What lay before this window, where the past reaches a quarter of a ring further back.
+    pub past: Option<Past>,
 }
 
-/// Which levels closed a bucket at a sample: bit `n` for level `n`.
+/// What has left a ring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Past {
+    /// The highest floor.
+    pub floor: f64,
+    /// The highest ceiling.
+    pub ceiling: f64,
+}
+
+/// Which levels of the grid closed a bucket at a sample: bit `n` for level `n`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Closed(u8);
 
@@ -91,14 +100,18 @@ impl Ladder {
     /// An empty past for samples that come every `interval_secs` seconds.
     #[must_use]
     pub fn new(interval_secs: f64) -> Self {
+        let pace = if interval_secs < SHORTEST_SECS { interval_secs.max(1e-3) / TRIAL_SECS } else { 1.0 };
+        let least_width = LEAST_INTERVALS * interval_secs / pace;
+        let finest = (0..LEVELS).find(|level| width_secs(*level) >= least_width).unwrap_or(LEVELS - 1);
         Self {
             anchor: f64::NAN,
-            base_width_secs: (interval_secs * SAMPLES_PER_BUCKET).max(1e-3),
+            pace: narrow(pace),
+            finest: u8::try_from(finest).unwrap_or(0),
             first_at: f64::NAN,
             last_at: f64::NEG_INFINITY,
             last_size: f64::NAN,
             quantum: f32::INFINITY,
-            levels: Vec::new(),
+            rings: Vec::new(),
         }
     }
 
@@ -119,7 +132,7 @@ impl Ladder {
         }
         self.last_size = size;
         self.last_at = at;
-        let index = bucket_index(at, self.base_width_secs);
+        let index = bucket_index(at, self.pace() * width_secs(self.finest()));
         let closed = self.close_until(index);
         let relative = narrow(size - self.anchor);
         self.widen_into(0, index, relative, relative);
@@ -150,151 +163,96 @@ impl Ladder {
         if self.quantum.is_finite() { f64::from(self.quantum) } else { 0.0 }
     }
 
+    /// The level of the grid that samples go into.
+    #[must_use]
+    pub fn finest(&self) -> usize {
+        usize::from(self.finest)
+    }
+
+    /// Real seconds for each second of the grid: 1 but for trials in fast motion.
+    #[must_use]
+    pub fn pace(&self) -> f64 {
+        f64::from(self.pace)
+    }
+
     /// How many levels have a closed bucket.
     #[must_use]
     pub fn level_count(&self) -> usize {
-        self.levels.iter().filter(|level| level.used > 0).count()
+        self.rings.iter().filter(|ring| ring.used() > 0).count()
     }
 
-    /// The closed buckets of a level, oldest first, into `window`, whose memory is used again.
+    /// The floor of the newest closed bucket of the finest level.
+    #[must_use]
+    pub fn newest_floor(&self) -> Option<f64> {
+        let floor = self.rings.first()?.newest_floor()?;
+        Some(self.anchor + floor)
+    }
+
+    /// The closed buckets of a level of the grid, oldest first, into `window`, whose memory is used again.
     pub fn window(&self, level: usize, window: &mut Window) {
-        window.times.clear();
+        window.steps.clear();
         window.floors.clear();
         window.ceilings.clear();
-        window.past_floor = None;
-        window.width_secs = self.width_secs(level);
-        let Some(ring) = self.levels.get(level) else { return };
-        for back in (0..i64::from(ring.used)).rev() {
-            let index = ring.newest_index - back;
-            let (floor, ceiling) = ring.bucket(index);
-            if floor.is_nan() {
-                continue;
-            }
-            window.times.push((widen(index) + 0.5) * window.width_secs);
-            window.floors.push(self.anchor + f64::from(floor));
-            window.ceilings.push(self.anchor + f64::from(ceiling));
+        window.past = None;
+        window.pace = self.pace();
+        window.width_secs = self.pace() * width_secs(level);
+        let Some(ring) = level.checked_sub(self.finest()).and_then(|at| self.rings.get(at)) else { return };
+        let mut first = None;
+        for (index, floor, ceiling) in ring.buckets() {
+            let first = *first.get_or_insert(index);
+            window.begin = as_float(first) * window.width_secs;
+            window.steps.push(as_float(index - first));
+            window.floors.push(self.anchor + floor);
+            window.ceilings.push(self.anchor + ceiling);
         }
-        if ring.past_floor.is_finite() {
-            window.past_floor = Some(self.anchor + f64::from(ring.past_floor));
-        }
+        window.past = ring
+            .past()
+            .map(|(floor, ceiling)| Past { floor: self.anchor + floor, ceiling: self.anchor + ceiling });
     }
 
     /// Bytes on the heap and in the struct itself.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        size_of::<Self>() + self.levels.capacity() * size_of::<Level>()
+        size_of::<Self>() + self.rings.capacity() * size_of::<Ring>()
     }
 
-    fn width_secs(&self, level: usize) -> f64 {
-        (0..level).fold(self.base_width_secs, |width, _| width * f64::from(RATIO))
-    }
-
-    /// Closes every open bucket that `now` (a bucket number of the lowest level) lies behind, each into the next level.
+    /// Closes every open bucket that `now` (a bucket number of the finest level) lies behind, each into the next level.
     ///
     /// Widths are whole multiples of each other and all buckets count from the epoch, so a bucket lies inside exactly
     /// one bucket of the next level, and that one is never older than what closes into it.
     fn close_until(&mut self, now: i64) -> Closed {
         let mut closed = Closed::default();
         let mut now = now;
-        for level in 0..LEVELS {
-            let Some(ring) = self.levels.get_mut(level).filter(|ring| ring.is_open && ring.open_index < now)
-            else {
-                break;
-            };
+        let levels = LEVELS - self.finest();
+        for at in 0..levels {
+            let Some(ring) = self.rings.get_mut(at).filter(|ring| ring.is_behind(now)) else { break };
             let (index, floor, ceiling) = ring.close();
-            closed.0 |= 1 << level;
+            closed.0 |= 1 << (at + usize::from(self.finest));
             now = now.div_euclid(i64::from(RATIO));
-            if level + 1 < LEVELS {
-                self.widen_into(level + 1, index.div_euclid(i64::from(RATIO)), floor, ceiling);
+            if at + 1 < levels {
+                self.widen_into(at + 1, index.div_euclid(i64::from(RATIO)), floor, ceiling);
             }
         }
         closed
     }
 
-    /// Takes a closed bucket, or a sample, into the open bucket `index` of a level.
-    fn widen_into(&mut self, level: usize, index: i64, floor: f32, ceiling: f32) {
-        if self.levels.len() == level {
+    /// Takes a closed bucket, or a sample, into the open bucket `index` of a ring.
+    fn widen_into(&mut self, at: usize, index: i64, floor: f32, ceiling: f32) {
+        if self.rings.len() == at {
             // Exactly one more: a doubled capacity would be paid for by every area.
-            self.levels.reserve_exact(1);
-            self.levels.push(Level::new());
+            self.rings.reserve_exact(1);
+            self.rings.push(Ring::new());
         }
-        if let Some(ring) = self.levels.get_mut(level) {
+        if let Some(ring) = self.rings.get_mut(at) {
             ring.widen(index, floor, ceiling);
         }
     }
 }
 
-impl Level {
-    const fn new() -> Self {
-        Self {
-            open_index: 0,
-            open_floor: f32::INFINITY,
-            open_ceiling: f32::NEG_INFINITY,
-            is_open: false,
-            newest_index: 0,
-            used: 0,
-            floors: [f32::NAN; BUCKETS],
-            ceilings: [f32::NAN; BUCKETS],
-            past_floor: f32::NEG_INFINITY,
-        }
-    }
-
-    fn widen(&mut self, index: i64, floor: f32, ceiling: f32) {
-        if !self.is_open {
-            self.is_open = true;
-            self.open_index = index;
-        }
-        self.open_floor = self.open_floor.min(floor);
-        self.open_ceiling = self.open_ceiling.max(ceiling);
-    }
-
-    /// Moves the open bucket into the ring and returns it.
-    fn close(&mut self) -> (i64, f32, f32) {
-        let closed = (self.open_index, self.open_floor, self.open_ceiling);
-        let gap = if self.used == 0 { 1 } else { self.open_index - self.newest_index };
-        for step in (0..gap.min(slots())).rev() {
-            self.evict(self.open_index - step);
-        }
-        if let Some(floor) = self.floors.get_mut(slot(self.open_index)) {
-            *floor = self.open_floor;
-        }
-        if let Some(ceiling) = self.ceilings.get_mut(slot(self.open_index)) {
-            *ceiling = self.open_ceiling;
-        }
-        let used = i64::from(self.used).saturating_add(gap).min(slots());
-        self.used = u8::try_from(used).unwrap_or(u8::MAX);
-        self.newest_index = self.open_index;
-        self.is_open = false;
-        self.open_floor = f32::INFINITY;
-        self.open_ceiling = f32::NEG_INFINITY;
-        closed
-    }
-
-    /// Empties the slot that bucket `index` is about to take; what was in it is past.
-    fn evict(&mut self, index: i64) {
-        if let (Some(floor), Some(ceiling)) =
-            (self.floors.get_mut(slot(index)), self.ceilings.get_mut(slot(index)))
-        {
-            // NaN is never the larger one, so a missing bucket leaves no trace.
-            self.past_floor = self.past_floor.max(*floor);
-            *floor = f32::NAN;
-            *ceiling = f32::NAN;
-        }
-    }
-
-    fn bucket(&self, index: i64) -> (f32, f32) {
-        let at = slot(index);
-        let read = |values: &[f32; BUCKETS]| values.get(at).copied().unwrap_or(f32::NAN);
-        (read(&self.floors), read(&self.ceilings))
-    }
-}
-
-fn slots() -> i64 {
-    i64::try_from(BUCKETS).unwrap_or(i64::MAX)
-}
-
-fn slot(index: i64) -> usize {
-    usize::try_from(index.rem_euclid(slots())).unwrap_or(0)
+/// Width of a bucket of a level of the grid, in seconds of the grid.
+#[must_use]
+pub fn width_secs(level: usize) -> f64 {
+    (0..level).fold(FINEST_SECS, |width, _| width * f64::from(RATIO))
 }
 
 /// The number of the bucket of this width that a time lies in.
@@ -307,7 +265,7 @@ fn bucket_index(at: Seconds, width_secs: f64) -> i64 {
     clippy::cast_precision_loss,
     reason = "bucket numbers stay below 2^53 for widths of a millisecond and more"
 )]
-fn widen(index: i64) -> f64 {
+fn as_float(index: i64) -> f64 {
     index as f64
 }
 

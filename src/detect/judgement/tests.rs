@@ -3,8 +3,9 @@
 use super::*;
 use crate::{
     detect::{
-        episode::{EpisodeTracker, LeakState},
+        episode::LeakState,
         finding::Severity,
+        judge::{Judge, Owner},
     },
     sample::{Identity, LimitSource},
 };
@@ -20,28 +21,22 @@ fn noise(index: u32) -> f64 {
 /// What people are told at the end of a series of `hours`, whether they were ever told of a confirmed leak, and the
 /// last verdict.
 fn judge(hours: f64, size: impl Fn(f64, u32) -> f64) -> (LeakState, bool, Option<Finding>) {
-    let mut ladder = Ladder::new(INTERVAL_SECS);
-    let mut judgement = Judgement::default();
-    let mut tracker = EpisodeTracker::default();
+    let mut judge = Judge::new(INTERVAL_SECS);
     let mut scratch = Scratch::default();
     let limit = Limit { value: 4e9, used: 1e9, source: LimitSource::Host };
     let circumstances = Circumstances { unit: Unit::Bytes, started_at: 0.0, limit: Some(limit) };
-    let mut finding = None;
+    let owner = Owner { identity: Identity { pid: 1, start_ticks: 1 }, area: "anon" };
     let mut ever = false;
     let mut at = 0.0;
     for index in 0u32.. {
         if at > hours * 3600.0 {
             break;
         }
-        let closed = ladder.push(at, size(at, index).round());
-        if closed.any() {
-            finding = judgement.update(&ladder, closed, &circumstances, &mut scratch);
-            tracker.step(finding.as_ref(), Identity { pid: 1, start_ticks: 1 }, "anon", at);
-            ever |= tracker.state() == LeakState::Confirmed;
-        }
+        judge.take_in(at, size(at, index).round(), &circumstances, owner, &mut scratch);
+        ever |= judge.state() == LeakState::Confirmed;
         at += INTERVAL_SECS;
     }
-    (tracker.state(), ever, finding)
+    (judge.state(), ever, judge.finding().cloned())
 }
 
 /// How many whole periods have passed.

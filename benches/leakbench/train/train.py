@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Train the detector's model and write it as src/detect/model/weights.rs (needs numpy and catboost).
+
+    train.py --leakbench DIR --work DIR [--steps sets,features,model] [--threads 2]
+
+1. sets: labelled series to learn from, in WORK/sets: the benchmark's generator with seeds from 101 on and rates drawn at
+   random (never seeds 1 and 2, which are what is reported), the `train` half of its real backgrounds, and the imagined
+   programs of programs.py. The half named `test` and the `live` recordings are never read.
+2. features: what the detector measures of them, by `cargo run --release --example features`, in WORK/features.
+3. model: gradient-boosted symmetric trees on those rows (logistic loss), every series with the weight of its set. Their
+   borders, questions and votes become the table of bytes and 16-bit numbers that the detector reads.
+
+Everything is seeded: the same inputs give the same table.
+"""
+import argparse
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.normpath(os.path.join(HERE, "..", "..", ".."))
+WEIGHTS = os.path.join(ROOT, "src", "detect", "model", "weights.rs")
+DEPTH = 6
+BORDERS = 40
+# Votes are whole multiples of this part of a log-odd.
+VOTE = 1 / 4096
+
+# What the second model tells apart; the rest of the patterns follow from plain rules.
+PATTERNS = ["stable", "linear", "exponential", "step", "spike", "periodic", "saturating"]
+PATTERN_OF = {"fragmentation": "saturating"}
+PATTERN_TREES, PATTERN_DEPTH = 60, 5
+
+# name: weight of one of its series, share of the looks that are kept, and how it is made:
+# generator (seeds, series per family, interval s, hours, rates between, in MB/h) or programs (seed, series, interval, hours).
+GENERATED = {
+    "g30": (1.0, 0.025, range(101, 131), 20, 30, 48, (0.7, 700)),
+    "g3": (0.8, 0.025, range(301, 319), 24, 3, 6, (12, 700)),
+    "g3long": (0.7, 0.02, range(401, 405), 10, 3, 24, (3, 700)),
+    "g1": (0.4, 0.01, range(501, 502), 20, 1, 2, (20, 900)),
+    "g1short": (0.4, 0.01, range(502, 504), 20, 1, 1.6, (10, 900)),
+    "g10": (1.0, 0.02, range(601, 602), 20, 10, 24, (2, 700)),
+    "g15": (1.0, 0.02, range(602, 603), 20, 15, 24, (2, 700)),
+    "g60": (1.0, 0.05, range(603, 604), 20, 60, 96, (0.7, 500)),
+    "g300": (1.0, 0.05, range(604, 605), 20, 300, 336, (0.5, 200)),
+    "g60short": (1.0, 0.05, range(611, 613), 20, 60, 16, (5, 500)),
+}
+PROGRAMS = {
+    "p1": (0.5, 0.01, 1, 600, 1, 2),
+    "p1short": (0.5, 0.01, 2, 600, 1, 1.5),
+    "p3": (0.7, 0.02, 3, 600, 3, 12),
+    "p3short": (0.7, 0.01, 4, 600, 3, 4),
+    "p3long": (0.7, 0.01, 5, 400, 3, 30),
+    "p10": (0.7, 0.02, 6, 400, 10, 24),
+    "p15": (0.7, 0.02, 7, 400, 15, 48),
+    "p30": (0.7, 0.02, 8, 600, 30, 72),
+    "p60": (0.7, 0.05, 9, 400, 60, 96),
+    "p60short": (0.7, 0.05, 10, 500, 60, 10),
+}
+# The real backgrounds: few and precious.
+REAL = {"real": (3.0, 1.0, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5))}
+
+
+def random_rates(seed, low, high):
+    """Five rates drawn evenly in their logarithm, so that no rate of the reported sets is a special one."""
+    rng = np.random.default_rng(seed)
+    return ",".join("%.3g" % rate for rate in np.exp(rng.uniform(np.log(low), np.log(high), 5)))
+
+
+def sets(leakbench):
+    """All sets: name, weight, share, command that writes it."""
+    python = ["python3"]
+    generate, inject = (os.path.join(leakbench, name) for name in ("generate.py", "inject.py"))
+    for name, (weight, share, seeds, per_family, interval, hours, rates) in GENERATED.items():
+        for seed in seeds:
+            yield "%s_%d" % (name, seed), weight, share, lambda out, seed=seed, per_family=per_family, interval=interval, hours=hours, rates=rates: python + [
+                generate, out, "--seed", str(seed), "--per-family", str(per_family), "--interval", str(interval),
+                "--hours", str(hours), "--rates", random_rates(seed, *rates)]
+    for name, (weight, share, seed, series, interval, hours) in PROGRAMS.items():
+        yield name, weight, share, lambda out, seed=seed, series=series, interval=interval, hours=hours: python + [
+            os.path.join(HERE, "programs.py"), out, "--seed", str(seed), "--series", str(series),
+            "--interval", str(interval), "--hours", str(hours)]
+    for name, (weight, share, rates) in REAL.items():
+        yield name, weight, share, lambda out, rates=rates: python + [
+            inject, os.path.join(leakbench, "real"), out, "--split", "train", "--rates", ",".join(map(str, rates))]
+
+
+def side_by_side(commands, threads):
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(subprocess.run, command, check=True, cwd=ROOT) for command in commands]:
+            done.result()
+
+
+def make_sets(a):
+    folder = os.path.join(a.work, "sets")
+    os.makedirs(folder, exist_ok=True)
+    missing = [command(os.path.join(folder, name)) for name, _, _, command in sets(a.leakbench)
+               if not os.path.exists(os.path.join(folder, name, "labels.jsonl"))]
+    side_by_side(missing, a.threads)
+
+
+def make_features(a):
+    folder = os.path.join(a.work, "features")
+    os.makedirs(folder, exist_ok=True)
+    build = ["cargo", "build", "--release", "--locked", "--example", "features"]
+    subprocess.run(build, check=True, cwd=ROOT)
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    program = os.path.join(target, "release", "examples", "features")
+    side_by_side([[program, os.path.join(a.work, "sets", name), os.path.join(folder, name + ".bin"), str(share)]
+                  for name, _, share, _ in sets(a.leakbench)], a.threads)
+
+
+def rows_of(path, columns):
+    return np.fromfile(path, dtype="<f4").reshape(-1, columns)
+
+
+def read_rows(a, names):
+    """Features, labels and weights. The weight of a row makes up for the share of looks that were kept."""
+    x, y, w = [], [], []
+    for name, weight, _, _ in sets(a.leakbench):
+        rows = rows_of(os.path.join(a.work, "features", name + ".bin"), 4 + len(names))
+        series = rows[:, 0].astype(int)
+        kept = rows[:, 3].astype(float)
+        x.append(rows[:, 4:])
+        y.append(rows[:, 2])
+        w.append(weight * kept / np.bincount(series, weights=kept)[series])
+    w = np.concatenate(w)
+    return np.concatenate(x), np.concatenate(y), w / w.mean()
+
+
+def feature_names():
+    text = subprocess.run(["cargo", "run", "--release", "--locked", "--quiet", "--example", "features", "--", "--names"],
+                          check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    return text.split()
+
+
+def fit(a, names):
+    from catboost import CatBoostClassifier, Pool
+    x, y, w = read_rows(a, names)
+    print("%d rows, %d features, %.3f of their weight leaks" % (*x.shape, (y * w).mean()), flush=True)
+    model = CatBoostClassifier(iterations=a.trees, depth=DEPTH, learning_rate=a.rate, l2_leaf_reg=20, border_count=BORDERS,
+                               random_seed=1, verbose=100, thread_count=a.threads, bootstrap_type="Bernoulli",
+                               subsample=0.5, rsm=0.3, boosting_type="Plain")
+    model.fit(Pool(x, y, weight=w, feature_names=names))
+    model.save_model(os.path.join(a.work, "model.cbm"))
+    model.save_model(os.path.join(a.work, "model.json"), format="json")
+    return model
+
+
+def pattern_rows(a, names):
+    """Rows of the generator's sets whose mechanism has a name, late enough to be seen; and their classes."""
+    x, y, w = [], [], []
+    rng = np.random.default_rng(1)
+    for name, weight, _, _ in sets(a.leakbench):
+        if not name.startswith("g"):
+            continue
+        rows = rows_of(os.path.join(a.work, "features", name + ".bin"), 4 + len(names))
+        with open(os.path.join(a.work, "sets", name, "labels.jsonl")) as f:
+            labels = [json.loads(line) for line in f]
+        classes = np.array([PATTERNS.index(PATTERN_OF.get(l["patterns"][0], l["patterns"][0])) for l in labels])
+        begins = np.array([l["onset_s"] or 0.0 for l in labels])
+        series = rows[:, 0].astype(int)
+        seen = rows[:, 1] - begins[series] > 0.15 * rows[:, 1].max()
+        keep = seen & (rng.random(len(rows)) < 0.35)
+        x.append(rows[keep, 4:])
+        y.append(classes[series[keep]])
+        families = [l["family"] for l in labels]
+        _, family, counts = np.unique(families, return_inverse=True, return_counts=True)
+        w.append(weight / counts[family][series[keep]] * rows[keep, 1] / rows[keep, 1].max())
+    w = np.concatenate(w)
+    return np.concatenate(x), np.concatenate(y), w / w.mean()
+
+
+def fit_patterns(a, names):
+    from catboost import CatBoostClassifier, Pool
+    x, y, w = pattern_rows(a, names)
+    print("%d rows for patterns" % len(x), flush=True)
+    model = CatBoostClassifier(loss_function="MultiClass", iterations=PATTERN_TREES, depth=PATTERN_DEPTH, learning_rate=0.3,
+                               l2_leaf_reg=20, border_count=BORDERS, random_seed=1, verbose=20, thread_count=a.threads,
+                               bootstrap_type="Bernoulli", subsample=0.5, rsm=0.3, boosting_type="Plain")
+    model.fit(Pool(x, y, weight=w, feature_names=names))
+    model.save_model(os.path.join(a.work, "patterns.cbm"))
+    model.save_model(os.path.join(a.work, "patterns.json"), format="json")
+
+
+def write_weights(a, names):
+    with open(os.path.join(a.work, "model.json")) as f:
+        model = json.load(f)
+    borders = [feature["borders"] or [] for feature in model["features_info"]["float_features"]]
+    questions, votes = [], []
+    for tree in model["oblivious_trees"]:
+        splits = [(s["float_feature_index"], borders[s["float_feature_index"]].index(s["border"])) for s in tree["splits"]]
+        leaves = [int(round(v / VOTE)) for v in tree["leaf_values"]]
+        # A tree that found fewer questions asks its first one again; the leaves it cannot reach stay empty.
+        while len(splits) < DEPTH:
+            leaves = leaves + leaves
+            splits.append(splits[0] if splits else (0, 255))
+        questions += splits
+        votes += leaves
+    assert max(map(abs, votes)) < 32768 and max(f for f, _ in questions) < 256
+    scale, bias = model["scale_and_bias"][0], model["scale_and_bias"][1][0]
+    with open(WEIGHTS, "w") as f:
+        f.write("//! Generated by `benches/leakbench/train/train.py`; not to be edited.\n//!\n")
+        f.write("//! %d symmetric trees of depth %d, trained on %d sets of simulated series (seeds from 101 on) and on the\n"
+                "//! `train` half of the real backgrounds.\n\n" % (len(questions) // DEPTH, DEPTH, len(list(sets(a.leakbench)))))
+        f.write("use super::Question;\nuse crate::detect::features::ALL_FEATURES;\n\n")
+        f.write("/// Log-odds of one vote.\npub(super) const SCALE: f64 = %r;\n" % (scale * VOTE))
+        f.write("/// Log-odds before any vote.\npub(super) const BIAS: f64 = %r;\n\n" % bias)
+        f.write("/// The borders of each feature, ascending.\n#[rustfmt::skip]\npub(super) static BORDERS: [&[f32]; ALL_FEATURES] = [\n")
+        for name, of_feature in zip(names, borders):
+            f.write("    &[%s], // %s\n" % (", ".join(number(b) for b in of_feature), name))
+        f.write("];\n\n/// The questions of all trees, %d each.\n#[rustfmt::skip]\n" % DEPTH)
+        f.write("pub(super) static QUESTIONS: [Question; %d] = [\n" % len(questions))
+        write_lines(f, ["(%d, %d)" % q for q in questions], 2 * DEPTH)
+        f.write("];\n\n/// The votes of their leaves, %d each.\n#[rustfmt::skip]\n" % 2 ** DEPTH)
+        f.write("pub(super) static VOTES: [i16; %d] = [\n" % len(votes))
+        write_lines(f, [str(v) for v in votes], 2 ** (DEPTH - 1))
+        f.write("];\n")
+
+
+def number(border):
+    text = repr(float(np.float32(border)))
+    short = "%.9g" % np.float32(border)
+    text = short if np.float32(short) == np.float32(border) else text
+    return text if any(c in text for c in ".e") else text + ".0"
+
+
+def write_lines(f, items, per_line):
+    for at in range(0, len(items), per_line):
+        f.write("    %s,\n" % ", ".join(items[at:at + per_line]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--leakbench", required=True, help="the benchmark's folder: generate.py, inject.py, real/")
+    parser.add_argument("--work", required=True, help="where sets, features and the model go (8 GB)")
+    parser.add_argument("--steps", default="sets,features,model")
+    parser.add_argument("--trees", type=int, default=900)
+    parser.add_argument("--rate", type=float, default=0.1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    a = parser.parse_args()
+    steps = a.steps.split(",")
+    if "sets" in steps:
+        make_sets(a)
+    if "features" in steps:
+        make_features(a)
+    if "model" in steps:
+        fit(a, feature_names())
+    if "model" in steps or "table" in steps:
+        write_weights(a, feature_names())
+
+
+if __name__ == "__main__":
+    main()

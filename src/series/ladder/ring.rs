@@ -1,0 +1,237 @@
+//! One level of the ladder: a ring of closed buckets and the open one, in less than 200 bytes.
+//!
+//! Floors and ceilings are whole multiples of a unit around an origin, in 16 bits: a window of any range is kept to
+//! within a 65 000th of it. When a size no longer fits, the ring is written anew around its present range.
+
+use super::BUCKETS;
+
+/// Marks a missing bucket.
+const MISSING: i16 = i16::MIN;
+/// The largest distance from the origin, in units.
+const REACH: f32 = 32_000.0;
+/// After a rewrite the ring takes this much of the reach on either side, and the rest is room to grow into.
+const FILLED: f32 = 18_000.0;
+/// The finest unit: a part of a byte or of an object matters to nobody.
+const LEAST_UNIT: f32 = 0.0625;
+
+/// One resolution of one area.
+#[derive(Clone, Debug)]
+pub(super) struct Ring {
+    /// The number of the open bucket, counted from the epoch in this level's width.
+    open_index: i64,
+    /// The number of the newest closed bucket.
+    newest_index: i64,
+    open_floor: f32,
+    open_ceiling: f32,
+    /// The highest floor and ceiling that have left the ring.
+    past_floor: f32,
+    past_ceiling: f32,
+    /// What code 0 stands for.
+    origin: f32,
+    /// What one step of a code stands for: a power of two.
+    unit: f32,
+    /// Buckets that have left, at most as many as a ring has.
+    past_count: u8,
+    /// Slots in use, missing buckets included.
+    used: u8,
+    is_open: bool,
+    /// The slot is the bucket's number modulo [`BUCKETS`].
+    floors: [i16; BUCKETS],
+    ceilings: [i16; BUCKETS],
+}
+
+impl Ring {
+    pub(super) const fn new() -> Self {
+        Self {
+            open_index: 0,
+            newest_index: 0,
+            open_floor: f32::INFINITY,
+            open_ceiling: f32::NEG_INFINITY,
+            past_floor: f32::NEG_INFINITY,
+            past_ceiling: f32::NEG_INFINITY,
+            origin: 0.0,
+            unit: LEAST_UNIT,
+            past_count: 0,
+            used: 0,
+            is_open: false,
+            floors: [MISSING; BUCKETS],
+            ceilings: [MISSING; BUCKETS],
+        }
+    }
+
+    /// How many slots are in use, missing buckets included.
+    pub(super) fn used(&self) -> u8 {
+        self.used
+    }
+
+    /// Whether the open bucket ended before bucket `now` began.
+    pub(super) fn is_behind(&self, now: i64) -> bool {
+        self.is_open && self.open_index < now
+    }
+
+    /// Takes a floor and a ceiling into the open bucket, which bucket `index` becomes if none is open.
+    pub(super) fn widen(&mut self, index: i64, floor: f32, ceiling: f32) {
+        if !self.is_open {
+            self.is_open = true;
+            self.open_index = index;
+        }
+        self.open_floor = self.open_floor.min(floor);
+        self.open_ceiling = self.open_ceiling.max(ceiling);
+    }
+
+    /// Moves the open bucket into the ring and returns its number, floor and ceiling.
+    pub(super) fn close(&mut self) -> (i64, f32, f32) {
+        let closed = (self.open_index, self.open_floor, self.open_ceiling);
+        let gap = if self.used == 0 { 1 } else { self.open_index.saturating_sub(self.newest_index).max(1) };
+        for back in (0..gap.min(slots())).rev() {
+            self.evict(self.open_index - back);
+        }
+        self.make_room(self.open_floor, self.open_ceiling);
+        let (floor, ceiling) = (self.code(self.open_floor), self.code(self.open_ceiling));
+        put(&mut self.floors, self.open_index, floor);
+        put(&mut self.ceilings, self.open_index, ceiling);
+        let used = i64::from(self.used).saturating_add(gap).min(slots());
+        self.used = u8::try_from(used).unwrap_or(u8::MAX);
+        self.newest_index = self.open_index;
+        self.is_open = false;
+        self.open_floor = f32::INFINITY;
+        self.open_ceiling = f32::NEG_INFINITY;
+        closed
+    }
+
+    /// The closed buckets that are not missing, oldest first: number, floor, ceiling.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = (i64, f64, f64)> {
+        (0..i64::from(self.used)).rev().filter_map(|back| {
+            let index = self.newest_index - back;
+            let floor = self.value(get(&self.floors, index)?);
+            let ceiling = self.value(get(&self.ceilings, index)?);
+            Some((index, f64::from(floor), f64::from(ceiling)))
+        })
+    }
+
+    /// The floor of the newest closed bucket.
+    pub(super) fn newest_floor(&self) -> Option<f64> {
+        let code = get(&self.floors, self.newest_index).filter(|_| self.used > 0)?;
+        Some(f64::from(self.value(code)))
+    }
+
+    /// The highest floor and ceiling before the ring, once as much as a quarter of a ring lies there.
+    pub(super) fn past(&self) -> Option<(f64, f64)> {
+        let is_long = usize::from(self.past_count) >= BUCKETS / 4;
+        is_long.then(|| (f64::from(self.past_floor), f64::from(self.past_ceiling)))
+    }
+
+    /// Empties the slot that bucket `index` is about to take; what was in it is past.
+    fn evict(&mut self, index: i64) {
+        if let (Some(floor), Some(ceiling)) = (get(&self.floors, index), get(&self.ceilings, index)) {
+            self.past_floor = self.past_floor.max(self.value(floor));
+            self.past_ceiling = self.past_ceiling.max(self.value(ceiling));
+            self.past_count = self.past_count.saturating_add(1);
+        }
+        put(&mut self.floors, index, MISSING);
+        put(&mut self.ceilings, index, MISSING);
+    }
+
+    /// Makes sure that a floor and a ceiling fit, by writing the ring anew around all that it then holds.
+    fn make_room(&mut self, floor: f32, ceiling: f32) {
+        let fits = |size: f32| ((size - self.origin) / self.unit).abs() <= REACH;
+        if fits(floor) && fits(ceiling) {
+            return;
+        }
+        let (mut low, mut high) = (floor, ceiling);
+        for (_, floor, ceiling) in self.buckets() {
+            low = low.min(narrow(floor));
+            high = high.max(narrow(ceiling));
+        }
+        let mut unit = LEAST_UNIT;
+        while unit * 2.0 * FILLED < high - low && unit < f32::MAX / 4.0 {
+            unit *= 2.0;
+        }
+        // A whole multiple of the unit: as long as the unit stays, nothing is rounded a second time.
+        let origin = ((low / 2.0 + high / 2.0) / unit).round() * unit;
+        let before = self.clone();
+        self.unit = unit;
+        self.origin = origin;
+        for (codes, old) in [(&mut self.floors, &before.floors), (&mut self.ceilings, &before.ceilings)] {
+            for (code, old) in codes.iter_mut().zip(old).filter(|(_, old)| **old != MISSING) {
+                *code = encode(before.value(*old), origin, unit);
+            }
+        }
+    }
+
+    fn code(&self, size: f32) -> i16 {
+        encode(size, self.origin, self.unit)
+    }
+
+    fn value(&self, code: i16) -> f32 {
+        self.origin + f32::from(code) * self.unit
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "clamped to the range of the type")]
+fn encode(size: f32, origin: f32, unit: f32) -> i16 {
+    ((size - origin) / unit).round().clamp(-32_767.0, 32_767.0) as i16
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it was a narrow number before")]
+fn narrow(size: f64) -> f32 {
+    size as f32
+}
+
+fn slots() -> i64 {
+    i64::try_from(BUCKETS).unwrap_or(i64::MAX)
+}
+
+fn slot(index: i64) -> usize {
+    usize::try_from(index.rem_euclid(slots())).unwrap_or(0)
+}
+
+fn get(codes: &[i16; BUCKETS], index: i64) -> Option<i16> {
+    codes.get(slot(index)).copied().filter(|code| *code != MISSING)
+}
+
+fn put(codes: &mut [i16; BUCKETS], index: i64, code: i16) {
+    if let Some(at) = codes.get_mut(slot(index)) {
+        *at = code;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The floors of a ring that took in these, one bucket after the other.
+    fn floors(sizes: &[f32]) -> Vec<f64> {
+        let mut ring = Ring::new();
+        for (size, index) in sizes.iter().zip(0..) {
+            ring.widen(index, *size, *size);
+            ring.close();
+        }
+        ring.buckets().map(|(_, floor, _)| floor).collect()
+    }
+
+    #[test]
+    fn sizes_are_kept_to_within_a_part_of_their_range() {
+        for range in [1.0f32, 1e3, 1e6, 1e12, 1e18] {
+            let sizes: Vec<f32> = (0u8..36).map(|index| range * f32::from(index) / 35.0).collect();
+            for (kept, size) in floors(&sizes).iter().zip(&sizes) {
+                let error = (kept - f64::from(*size)).abs();
+                assert!(error <= f64::from(range) / 18_000.0 + 0.04, "{kept} for {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_climb_does_not_gather_errors() {
+        let sizes: Vec<f32> = (0u16..5000).map(|index| 4096.0 * f32::from(index)).collect();
+        let kept = floors(&sizes);
+        for (kept, size) in kept.iter().zip(sizes.iter().skip(sizes.len() - 36)) {
+            assert!((kept - f64::from(*size)).abs() <= 4.0, "{kept} for {size}");
+        }
+    }
+
+    #[test]
+    fn a_ring_is_small() {
+        assert!(size_of::<Ring>() <= 192, "{}", size_of::<Ring>());
+    }
+}

@@ -1,0 +1,132 @@
+//! One life of a process, from its start, and what a target remembers of the lives before it.
+//!
+//! A service warms up at each start much as it did the last time. How far the floor had risen at some ages of the last
+//! life tells how much is still to come in this one, and whether the last one levelled off at all.
+
+use crate::sample::Seconds;
+
+/// Ages at which the rise is noted: 16 s, 48 s, … 33 days.
+const MARKS: usize = 12;
+/// The first of them, in seconds.
+const FIRST_MARK_SECS: f64 = 16.0;
+/// How many times older each is than the one before.
+const MARK_RATIO: f64 = 3.0;
+
+/// The rise of the floor since the start of one life, at some ages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Life {
+    first_floor: f64,
+    newest_floor: f64,
+    /// NaN where that age has not come, or passed unseen.
+    rises: [f32; MARKS],
+}
+
+/// What is remembered of the life before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastLife {
+    /// How many lives there were.
+    pub lives: u16,
+    /// How old the last one became, in seconds.
+    pub age_secs: f32,
+    /// Its last floor, in units.
+    pub size: f32,
+    /// How far its floor rose in all, in units.
+    pub rise: f32,
+    /// The drift of its longest horizon at its end, in standard errors.
+    pub strength: f32,
+    /// The pace of that horizon's last third over its whole.
+    pub recent_pace: f32,
+    /// How much better a levelling curve fitted it than a line.
+    pub saturation_gain: f32,
+    rises: [f32; MARKS],
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self { first_floor: f64::NAN, newest_floor: f64::NAN, rises: [f32::NAN; MARKS] }
+    }
+}
+
+impl Life {
+    /// Notes the floor of a closed bucket of `width_secs` at an age.
+    pub fn note(&mut self, age_secs: Seconds, floor: f64, width_secs: f64) {
+        if self.first_floor.is_nan() {
+            self.first_floor = floor;
+        }
+        self.newest_floor = floor;
+        let rise = narrow(floor - self.first_floor);
+        for (mark, age) in self.rises.iter_mut().zip(marks()) {
+            // A mark that passed unseen long ago stays empty.
+            if mark.is_nan() && (age..age * 1.7 + 2.0 * width_secs).contains(&age_secs) {
+                *mark = rise;
+            }
+        }
+    }
+
+    /// How far the floor has risen since the first sample, in units.
+    #[must_use]
+    pub fn rise(&self) -> f64 {
+        if self.first_floor.is_nan() { 0.0 } else { self.newest_floor - self.first_floor }
+    }
+
+    /// The last floor.
+    #[must_use]
+    pub fn newest_floor(&self) -> f64 {
+        self.newest_floor
+    }
+
+    /// The rise of this life and of the last one at the latest mark before an age, where both were seen.
+    #[must_use]
+    pub fn beside(&self, past: &PastLife, age_secs: Seconds) -> Option<(f64, f64)> {
+        let both = self.rises.iter().zip(&past.rises).zip(marks());
+        let (mine, then) = both.take_while(|(_, mark)| *mark <= age_secs).last()?.0;
+        (!mine.is_nan() && !then.is_nan()).then(|| (f64::from(*mine), f64::from(*then)))
+    }
+
+    /// What is remembered when this life ends at an age, after the lives of `before`.
+    #[must_use]
+    pub fn end(&self, age_secs: Seconds, before: Option<&PastLife>) -> PastLife {
+        PastLife {
+            lives: before.map_or(0, |past| past.lives).saturating_add(1),
+            age_secs: narrow(age_secs),
+            size: narrow(self.newest_floor),
+            rise: narrow(self.rise()),
+            strength: f32::NAN,
+            recent_pace: f32::NAN,
+            saturation_gain: f32::NAN,
+            rises: self.rises,
+        }
+    }
+}
+
+fn marks() -> impl Iterator<Item = Seconds> {
+    std::iter::successors(Some(FIRST_MARK_SECS), |age| Some(age * MARK_RATIO)).take(MARKS)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a few digits of a rise are enough")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_lives_are_compared_at_the_same_age() {
+        let live = |pace: f64, until: u32| {
+            let mut life = Life::default();
+            for age in (0..until).step_by(12) {
+                life.note(f64::from(age), 100.0 + pace * f64::from(age), 12.0);
+            }
+            life
+        };
+        let past = live(2.0, 4000).end(4000.0, None);
+        assert_eq!(past.lives, 1);
+        let now = live(3.0, 500);
+        let (mine, then) = now.beside(&past, 490.0).unwrap();
+        assert!((mine / then - 1.5).abs() < 1e-6, "{mine} {then}");
+        assert!(Life::default().beside(&past, 490.0).is_none());
+        assert!(now.beside(&past, 3.0).is_none());
+    }
+}
