@@ -13,6 +13,7 @@ mod otel;
 mod otlp;
 mod processes;
 mod reader;
+pub(crate) mod size;
 mod tree;
 mod variables;
 
