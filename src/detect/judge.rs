@@ -79,9 +79,7 @@ impl Judge {
         }
         let previous = self.finding.take();
         self.finding = self.judgement.update(&self.ladder, closed, circumstances, previous.as_ref(), scratch);
-        let finding = self.finding.as_ref();
-        let patience = finding.map_or(0.0, |finding| patience_secs(finding, self.ladder.pace()));
-        let transition = self.tracker.step(finding, owner, at, patience);
+        let transition = self.tracker.step(self.finding.as_ref(), owner, at, self.patience_secs());
         Step { looked: true, transition }
     }
 
@@ -89,6 +87,12 @@ impl Judge {
     #[must_use]
     pub fn finding(&self) -> Option<&Finding> {
         self.finding.as_ref()
+    }
+
+    /// How long a change of mind about the last verdict must last, in seconds.
+    #[must_use]
+    pub fn patience_secs(&self) -> f64 {
+        self.finding.as_ref().map_or(0.0, |finding| patience_secs(finding, self.ladder.pace()))
     }
 
     /// What people are told.

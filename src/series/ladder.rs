@@ -282,15 +282,24 @@ fn narrow(size: f64) -> f32 {
 mod tests {
     use super::*;
 
-    /// Floors of a level after one sample a second with a bucket of four seconds.
+    /// Time of a sample, when four of them make a bucket of 12 s.
+    fn time(index: u32) -> f64 {
+        3.0 * f64::from(index)
+    }
+
+    /// Floors of a level after these samples.
     fn floors(sizes: impl IntoIterator<Item = (u32, f64)>, level: usize) -> Vec<f64> {
-        let mut ladder = Ladder::new(1.0);
-        for (at, size) in sizes {
-            ladder.push(f64::from(at), size);
+        let mut ladder = Ladder::new(3.0);
+        for (index, size) in sizes {
+            ladder.push(time(index), size);
         }
+        window(&ladder, level).floors
+    }
+
+    fn window(ladder: &Ladder, level: usize) -> Window {
         let mut window = Window::default();
         ladder.window(level, &mut window);
-        window.floors
+        window
     }
 
     #[test]
@@ -301,41 +310,56 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_a_missing_bucket() {
-        let mut ladder = Ladder::new(1.0);
-        for at in (0..9).chain(40..50) {
-            ladder.push(f64::from(at), f64::from(at));
+    fn a_slow_source_starts_at_a_coarser_level_of_the_same_grid() {
+        for (interval, level) in [(1.0, 0), (3.0, 0), (8.0, 0), (10.0, 1), (15.0, 1), (30.0, 2), (60.0, 2), (300.0, 4)] {
+            assert_eq!(Ladder::new(interval).finest(), level, "{interval} s");
         }
-        let mut window = Window::default();
-        ladder.window(0, &mut window);
-        assert_eq!(window.times, [2.0, 6.0, 10.0, 42.0, 46.0]);
-        assert_eq!(window.floors, [0.0, 4.0, 8.0, 40.0, 44.0]);
-        ladder.window(1, &mut window);
-        assert_eq!(window.times, [6.0, 42.0]);
+        assert_eq!(Ladder::new(1e9).finest(), LEVELS - 1);
+    }
+
+    #[test]
+    fn a_trial_in_fast_motion_sees_what_three_seconds_would() {
+        let mut trial = Ladder::new(0.1);
+        let mut real = Ladder::new(3.0);
+        for index in 0..2000 {
+            let size = f64::from(index * 7 % 50);
+            let (fast, slow) = (trial.push(time(index) / 30.0 + 1e-4, size), real.push(time(index) + 3e-3, size));
+            assert_eq!(fast, slow, "{index}");
+        }
+        assert_eq!(window(&trial, 3).floors, window(&real, 3).floors);
+    }
+
+    #[test]
+    fn a_gap_is_a_missing_bucket() {
+        let mut ladder = Ladder::new(3.0);
+        for index in (0..9).chain(40..50) {
+            ladder.push(time(index), f64::from(index));
+        }
+        assert_eq!(window(&ladder, 0).steps, [0.0, 1.0, 2.0, 10.0, 11.0]);
+        assert_eq!(window(&ladder, 0).floors, [0.0, 4.0, 8.0, 40.0, 44.0]);
+        assert_eq!(window(&ladder, 1).steps, [0.0, 3.0]);
     }
 
     #[test]
     fn a_gap_longer_than_the_ring_leaves_only_what_is_new() {
-        let mut ladder = Ladder::new(1.0);
-        for at in (0..100).chain(100_000..100_009) {
-            ladder.push(f64::from(at), 1.0);
+        let mut ladder = Ladder::new(3.0);
+        for index in (0..100).chain(100_000..100_009) {
+            ladder.push(time(index), 1.0);
         }
-        let mut window = Window::default();
-        ladder.window(0, &mut window);
-        assert_eq!(window.times, [100_002.0, 100_006.0]);
-        assert_eq!(window.past_floor, Some(1.0));
+        let window = window(&ladder, 0);
+        assert_eq!((window.begin, window.steps), (300_000.0, vec![0.0, 1.0]));
+        assert_eq!(window.past, Some(Past { floor: 1.0, ceiling: 1.0 }));
     }
 
     #[test]
-    fn the_ring_is_bounded_and_remembers_the_highest_floor_that_left_it() {
-        let mut ladder = Ladder::new(1.0);
-        for at in 0..1000 {
-            ladder.push(f64::from(at), if (8..12).contains(&at) { 99.0 } else { 1.0 });
+    fn the_ring_is_bounded_and_remembers_the_heights_that_left_it() {
+        let mut ladder = Ladder::new(3.0);
+        for index in 0..1000 {
+            ladder.push(time(index), if (8..14).contains(&index) { 99.0 } else { 1.0 });
         }
-        let mut window = Window::default();
-        ladder.window(0, &mut window);
+        let window = window(&ladder, 0);
         assert_eq!(window.floors.len(), BUCKETS);
-        assert_eq!(window.past_floor, Some(99.0));
+        assert_eq!(window.past, Some(Past { floor: 99.0, ceiling: 99.0 }));
     }
 
     #[test]
@@ -355,18 +379,17 @@ mod tests {
         {
             ladder.push(f64::from(at), size);
         }
-        let mut window = Window::default();
         for level in 0..ladder.level_count() {
-            ladder.window(level, &mut window);
+            let window = window(&ladder, level);
             assert!(window.floors.iter().chain(&window.ceilings).all(|size| size.is_finite()));
         }
     }
 
     #[test]
     fn an_area_takes_less_than_two_kibibytes_after_a_year() {
-        let mut ladder = Ladder::new(30.0);
-        for at in 0..1_000_000 {
-            ladder.push(f64::from(at) * 30.0, f64::from(at));
+        let mut ladder = Ladder::new(3.0);
+        for index in (0..10_512_000).step_by(7) {
+            ladder.push(time(index), f64::from(index));
         }
         assert_eq!(ladder.level_count(), LEVELS);
         assert!(ladder.state_bytes() <= 2048, "{} bytes", ladder.state_bytes());

@@ -142,7 +142,8 @@ def fit(a, names):
     print("%d rows, %d features, %.3f of their weight leaks" % (*x.shape, (y * w).mean()), flush=True)
     model = CatBoostClassifier(iterations=a.trees, depth=DEPTH, learning_rate=a.rate, l2_leaf_reg=20, border_count=BORDERS,
                                random_seed=1, verbose=100, thread_count=a.threads, bootstrap_type="Bernoulli",
-                               subsample=0.5, rsm=0.3, boosting_type="Plain")
+                               subsample=0.5, rsm=0.3, boosting_type="Plain",
+                               train_dir=os.path.join(a.work, "catboost"))
     model.fit(Pool(x, y, weight=w, feature_names=names))
     model.save_model(os.path.join(a.work, "model.cbm"))
     model.save_model(os.path.join(a.work, "model.json"), format="json")
@@ -179,7 +180,8 @@ def fit_patterns(a, names):
     print("%d rows for patterns" % len(x), flush=True)
     model = CatBoostClassifier(loss_function="MultiClass", iterations=PATTERN_TREES, depth=PATTERN_DEPTH, learning_rate=0.3,
                                l2_leaf_reg=20, border_count=BORDERS, random_seed=1, verbose=20, thread_count=a.threads,
-                               bootstrap_type="Bernoulli", subsample=0.5, rsm=0.3, boosting_type="Plain")
+                               bootstrap_type="Bernoulli", subsample=0.5, rsm=0.3, boosting_type="Plain",
+                               train_dir=os.path.join(a.work, "catboost"))
     model.fit(Pool(x, y, weight=w, feature_names=names))
     model.save_model(os.path.join(a.work, "patterns.cbm"))
     model.save_model(os.path.join(a.work, "patterns.json"), format="json")

@@ -63,6 +63,8 @@ pub(super) struct Standing<'a> {
     pub(super) confidence: f64,
     /// The verdict; none while there is too little evidence.
     pub(super) finding: Option<&'a Finding>,
+    /// How long the detector wants a change of mind about it to last, in seconds.
+    pub(super) patience_secs: f64,
     /// The open episode.
     pub(super) episode: Option<&'a Episode>,
 }
@@ -90,11 +92,13 @@ struct Life {
 }
 
 impl Life {
-    /// The life that follows another one, or the first. This is where a judge learns from its predecessor, if it is to.
-    fn after(before: Option<&Self>, started_at: Seconds, series: &Series) -> Self {
+    /// The life that follows another one, or the first. A judge learns from its predecessor how the last life went.
+    fn after(before: Option<&Self>, started_at: Seconds, series: &Series, scratch: &mut Scratch) -> Self {
         let start_ticks = before.map_or(0, |before| before.identity.start_ticks + 1);
+        let past = before.map(|before| before.judge.end(before.started_at, scratch));
+        let interval_secs = series.interval_secs;
         Self {
-            judge: Judge::new(series.interval_secs),
+            judge: past.map_or_else(|| Judge::new(interval_secs), |past| Judge::after(past, interval_secs)),
             identity: Identity { pid: 0, start_ticks },
             started_at,
             last_confidence: 0.0,
@@ -121,14 +125,15 @@ impl<'a> Course<'a> {
     pub(super) fn new(series: &'a Series, first_at: Seconds) -> Self {
         let mut restarts = series.restarts.iter().peekable();
         let started_at = latest_until(&mut restarts, first_at).or(series.started_at).unwrap_or(first_at);
+        let mut scratch = Scratch::default();
         Self {
             series,
-            life: Life::after(None, started_at, series),
+            life: Life::after(None, started_at, series, &mut scratch),
             restarts,
             first_at,
             last_at: first_at,
             next_hour_at: first_at + HOUR_SECS,
-            scratch: Scratch::default(),
+            scratch,
         }
     }
 
@@ -143,7 +148,7 @@ impl<'a> Course<'a> {
         }
         if let Some(started_at) = latest_until(&mut self.restarts, at) {
             let before = self.life.judge.state();
-            self.life = Life::after(Some(&self.life), started_at, self.series);
+            self.life = Life::after(Some(&self.life), started_at, self.series, &mut self.scratch);
             self.last_at = at;
             audience.hear(&self.standing(Occasion::Restart(before)))?;
         }
@@ -180,6 +185,7 @@ impl<'a> Course<'a> {
             state: judge.state(),
             confidence: *last_confidence,
             finding: judge.finding(),
+            patience_secs: judge.patience_secs(),
             episode: judge.episode(),
         }
     }

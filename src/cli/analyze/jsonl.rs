@@ -5,10 +5,7 @@ use super::{
     json::{Estimates, in_unit},
 };
 use crate::{
-    detect::{
-        episode::{LeakState, PATIENCE_BUCKETS},
-        finding::Finding,
-    },
+    detect::episode::LeakState,
     sample::Seconds,
 };
 use serde::Serialize;
@@ -77,7 +74,7 @@ impl<W: Write> Audience for Lines<'_, W> {
             since: standing.episode.filter(|_| !is_short).map(|episode| episode.since),
             leaked_bytes,
             leaked_objects,
-            patience_seconds: standing.finding.filter(|_| self.is_look(standing)).map(patience_secs),
+            patience_seconds: standing.finding.filter(|_| self.is_look(standing)).map(|_| standing.patience_secs),
         };
         self.said_at = Some(standing.at);
         serde_json::to_writer(&mut *self.out, &line)?;
@@ -89,11 +86,6 @@ impl<W: Write> Lines<'_, W> {
     fn is_look(&self, standing: &Standing<'_>) -> bool {
         self.every_look && matches!(standing.occasion, Occasion::Look | Occasion::Change(_))
     }
-}
-
-/// How long the detector wants a change of mind to last after such a verdict.
-fn patience_secs(finding: &Finding) -> f64 {
-    PATIENCE_BUCKETS * finding.evidence.bucket_secs
 }
 
 /// What people are told, and `resolved` where a confirmed episode ends.
