@@ -311,7 +311,9 @@ mod tests {
 
     #[test]
     fn a_slow_source_starts_at_a_coarser_level_of_the_same_grid() {
-        for (interval, level) in [(1.0, 0), (3.0, 0), (8.0, 0), (10.0, 1), (15.0, 1), (30.0, 2), (60.0, 2), (300.0, 4)] {
+        for (interval, level) in
+            [(1.0, 0), (3.0, 0), (8.0, 0), (10.0, 1), (15.0, 1), (30.0, 2), (60.0, 2), (300.0, 4)]
+        {
             assert_eq!(Ladder::new(interval).finest(), level, "{interval} s");
         }
         assert_eq!(Ladder::new(1e9).finest(), LEVELS - 1);
@@ -323,7 +325,8 @@ mod tests {
         let mut real = Ladder::new(3.0);
         for index in 0..2000 {
             let size = f64::from(index * 7 % 50);
-            let (fast, slow) = (trial.push(time(index) / 30.0 + 1e-4, size), real.push(time(index) + 3e-3, size));
+            let (fast, slow) =
+                (trial.push(time(index) / 30.0 + 1e-4, size), real.push(time(index) + 3e-3, size));
             assert_eq!(fast, slow, "{index}");
         }
         assert_eq!(window(&trial, 3).floors, window(&real, 3).floors);
