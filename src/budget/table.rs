@@ -163,7 +163,7 @@ impl Measure {
 impl fmt::Display for Areas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes => f.write_str("in bytes"),
+            Self::Bytes => f.write_str("all in bytes"),
             Self::Named(name) => write!(f, "`{name}`"),
             Self::Beginning(beginning) => write!(f, "`{beginning}…`"),
             Self::Target => f.write_str("the target"),

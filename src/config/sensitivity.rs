@@ -140,7 +140,7 @@ fn within(rule: &Rule, value: f64) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::written, *};
+    use super::super::written;
 
     /// The numbers that are in force for a target: `size warning 50 MB`.
     fn in_force(text: &str, target: &str) -> Vec<String> {

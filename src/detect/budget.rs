@@ -59,15 +59,14 @@ pub struct Standing {
     pub is_breached: Option<bool>,
 }
 
-/// A number was reached, or is kept again.
+/// A number was reached, is kept again, or can no longer be held against the area.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change {
     /// The number.
     pub threshold: Threshold,
-    /// Whether it is breached now.
-    pub is_breached: bool,
-    /// What was measured, in the unit of the number; none where samples were counted and where nothing can be measured
-    /// any more.
+    /// Whether it is breached now; none where that is no longer known.
+    pub is_breached: Option<bool>,
+    /// What was measured, in the unit of the number; none where samples were counted, and where nothing was.
     pub measured: Option<f64>,
 }
 
@@ -200,7 +199,7 @@ impl BudgetJudge {
             let Some(threshold) = self.budget.thresholds().get(usize::from(line.position)) else { continue };
             let is_of_growth = line.sustained.is_none() && window_secs(&self.budget, threshold).is_some();
             if is_of_growth && line.is_breached.take() == Some(true) {
-                tell(Change { threshold: *threshold, is_breached: false, measured: None });
+                tell(Change { threshold: *threshold, is_breached: None, measured: None });
             }
         }
     }
@@ -213,7 +212,7 @@ impl Line {
         let is_breached = look.is_over || (was_breached && !look.is_under);
         self.is_breached = Some(is_breached);
         if is_breached != was_breached {
-            tell(Change { threshold, is_breached, measured: look.measured });
+            tell(Change { threshold, is_breached: Some(is_breached), measured: look.measured });
         }
     }
 

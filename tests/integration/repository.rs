@@ -7,11 +7,12 @@ use std::{
 };
 
 /// The rooms in the order of the flow: a module may use those before it, never one behind it.
-const FLOW: [&str; 10] =
-    ["sample", "config", "collect", "series", "detect", "snapshot", "export", "http", "run", "cli"];
+const FLOW: [&str; 11] =
+    ["sample", "budget", "config", "collect", "series", "detect", "snapshot", "export", "http", "run", "cli"];
 /// Within that order these are closed to each other all the same: neither knows that the other exists.
-const STRANGERS: [(&str, &[&str]); 5] = [
-    ("series", &["config", "collect"]),
+const STRANGERS: [(&str, &[&str]); 6] = [
+    ("collect", &["budget"]),
+    ("series", &["budget", "config", "collect"]),
     ("detect", &["config", "collect"]),
     ("snapshot", &["config", "collect"]),
     ("export", &["collect", "series"]),
