@@ -3,9 +3,10 @@
 //! Exit codes: 0 all is well, 1 it could not start or failed while running, 2 the command line is wrong, 78 (`EX_CONFIG`)
 //! the configuration is wrong.
 
+pub mod analyze;
 pub mod serve;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 /// The command line is wrong; nothing was started. The code of clap's own complaints.
@@ -17,10 +18,19 @@ const EXIT_CONFIG: u8 = 78;
 ///
 /// Without any flag it watches every process of this machine, every 3 seconds, and serves the verdicts on port 10099.
 #[derive(Debug, Parser)]
-#[command(name = "memleak_exporter", version, max_term_width = 110)]
+#[command(name = "memleak_exporter", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
 struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     serve: serve::ServeArguments,
+}
+
+/// What to do instead of watching.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge recorded series, as the exporter would have judged them, and print the verdicts.
+    Analyze(analyze::AnalyzeArguments),
 }
 
 /// Why a command ended badly.
@@ -44,7 +54,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE));
         }
     };
-    match arguments.serve.run() {
+    let outcome = match arguments.command {
+        Some(Command::Analyze(analyze)) => analyze.run(),
+        None => arguments.serve.run(),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => {
             complain(&format!("memleak_exporter: {error:#}"));

@@ -15,6 +15,7 @@ mod otlp;
 mod processes;
 mod reader;
 mod sensitivity;
+pub(crate) mod size;
 mod tree;
 mod variables;
 

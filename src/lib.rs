@@ -14,6 +14,7 @@
 //! - [`collect`] reads the world and returns samples. It computes no rate and remembers no previous value.
 //! - [`series`] remembers an area's past in bounded memory.
 //! - [`detect`] is a pure function of the series: no clock, no file, no global, no log.
+//! - `text` puts numbers, dates and foreign names into words for people.
 //! - [`snapshot`] is the immutable result of one tick, swapped in whole. Everything that shows anything reads only it.
 //! - [`export`] holds the one table of metrics and renders it; it never samples.
 //! - [`http`] answers from memory; a scrape never waits for a collector.
@@ -30,6 +31,7 @@ pub mod config;
 pub mod collect;
 pub mod series;
 pub mod detect;
+pub(crate) mod text;
 pub mod snapshot;
 pub mod export;
 pub mod http;

@@ -5,16 +5,15 @@
 
 mod leaks;
 mod sizes;
-mod text;
 
 use super::{routes::STYLE_PATH, site::Site};
 use crate::{
     detect::episode::LeakState,
     snapshot::{AreaView, Snapshot, TargetView},
+    text::{Escaped, Plural, UtcTime},
 };
 use hyper::body::Bytes;
 use std::fmt::{self, Write as _};
-use text::{Escaped, Plural, UtcTime};
 
 /// Rows of both tables together; a longer page is slow on a phone, and nobody reads it.
 const ROWS_MAX: usize = 100;

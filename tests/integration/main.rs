@@ -19,6 +19,7 @@ mod process;
 mod programs;
 
 mod alerts_fire;
+mod analyze;
 mod command_line;
 mod golden;
 mod leaks;

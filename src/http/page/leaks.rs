@@ -1,18 +1,15 @@
 //! The table of verdicts, the worst first.
 
-use super::{
-    is_bytes,
-    text::{Ago, Escaped, Plural},
-    write_cell, write_columns, write_end, write_target_cell,
-};
+use super::{is_bytes, write_cell, write_columns, write_end, write_target_cell};
 use crate::{
     detect::{
         episode::LeakState,
-        finding::{Estimate, Finding, Pattern, Severity},
+        finding::{Estimate, Finding, Severity},
         words::{Amount, Span},
     },
     sample::{Limit, LimitSource},
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
+    text::{Ago, Change, Escaped, Plural, Share, pattern_words, severity_word},
 };
 use std::{
     cmp::Ordering,
@@ -148,24 +145,6 @@ impl fmt::Display for Badge {
     }
 }
 
-const fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::None => "none",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
-}
-
-const fn pattern_words(pattern: Pattern) -> &'static str {
-    match pattern {
-        Pattern::SustainedHigh => "sustained high",
-        Pattern::CacheBloat => "cache bloat",
-        named => named.as_str(),
-    }
-}
-
 struct AreaName<'a>(&'a AreaView);
 
 impl fmt::Display for AreaName<'_> {
@@ -196,36 +175,6 @@ impl fmt::Display for Size {
             write!(f, "</small> <small>{} used", Share(limit.used / limit.value))?;
         }
         f.write_str("</small>")
-    }
-}
-
-/// An amount with its sign. Few objects keep a digit, so that one in three hours is not none.
-struct Change {
-    value: f64,
-    bytes: bool,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { value, bytes } = *self;
-        let (sign, amount) = (if value < 0.0 { "−" } else { "+" }, value.abs());
-        let tenths = (amount * 10.0).round();
-        if tenths < 1.0 {
-            return f.write_str("0");
-        }
-        if !bytes && tenths < 100.0 {
-            return write!(f, "{sign}{amount:.1} objects");
-        }
-        write!(f, "{sign}{}", Amount { value: amount, bytes })
-    }
-}
-
-/// A share as per cent, rounded down, so that 100 % is all of it.
-struct Share(f64);
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0} %", (self.0 * 100.0 + 1e-9).floor())
     }
 }
 

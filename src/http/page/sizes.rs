@@ -1,9 +1,10 @@
 //! The table of the largest targets, so that the page is of use where nothing leaks.
 
-use super::{is_bytes, text::Plural, write_cell, write_columns, write_end, write_target_cell};
+use super::{is_bytes, write_cell, write_columns, write_end, write_target_cell};
 use crate::{
     detect::words::Amount,
     snapshot::{Snapshot, TargetView},
+    text::Plural,
 };
 use std::fmt::{self, Write as _};
 

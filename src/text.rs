@@ -1,11 +1,17 @@
-//! Text for HTML: escaped names, dates, counts.
+//! Text for people: counts, changes, shares, dates, and names made harmless.
 
-use crate::{detect::words::Span, sample::Seconds};
+use crate::{
+    detect::{
+        finding::{Pattern, Severity},
+        words::{Amount, Span},
+    },
+    sample::Seconds,
+};
 use std::fmt::{self, Write as _};
 
-/// A text that cannot become markup, whatever it says.
+/// A text for HTML that cannot become markup, whatever it says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Escaped<'a>(pub(super) &'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,9 +33,9 @@ impl fmt::Display for Escaped<'_> {
 
 /// A count with its noun: `1 area`, `2 areas`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plural {
-    pub(super) count: usize,
-    pub(super) thing: &'static str,
+pub(crate) struct Plural {
+    pub(crate) count: usize,
+    pub(crate) thing: &'static str,
 }
 
 impl fmt::Display for Plural {
@@ -38,26 +44,74 @@ impl fmt::Display for Plural {
     }
 }
 
+/// An amount with its sign. Few objects keep a digit, so that one in three hours is not none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) value: f64,
+    pub(crate) bytes: bool,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value, bytes } = *self;
+        let (sign, amount) = (if value < 0.0 { "−" } else { "+" }, value.abs());
+        let tenths = (amount * 10.0).round();
+        if tenths < 1.0 {
+            return f.write_str("0");
+        }
+        if !bytes && tenths < 100.0 {
+            return write!(f, "{sign}{amount:.1} objects");
+        }
+        write!(f, "{sign}{}", Amount { value: amount, bytes })
+    }
+}
+
+/// A share as per cent, rounded down, so that 100 % is all of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share(pub(crate) f64);
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} %", (self.0 * 100.0 + 1e-9).floor())
+    }
+}
+
+/// The word for a severity.
+pub(crate) const fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::None => "none",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+/// The words for a pattern.
+pub(crate) const fn pattern_words(pattern: Pattern) -> &'static str {
+    match pattern {
+        Pattern::SustainedHigh => "sustained high",
+        Pattern::CacheBloat => "cache bloat",
+        named => named.as_str(),
+    }
+}
+
 /// A moment as a `time` element in UTC: `2024-02-29 12:00:05 UTC`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct UtcTime(pub(super) Seconds);
+pub(crate) struct UtcTime(pub(crate) Seconds);
 
 impl fmt::Display for UtcTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(moment) = Moment::of(self.0) else { return f.write_str("at an unknown time") };
-        write!(
-            f,
-            "<time datetime=\"{}T{}Z\">{} {} UTC</time>",
-            moment.date, moment.time, moment.date, moment.time
-        )
+        write!(f, "<time datetime=\"{}T{}Z\">{moment}</time>", moment.date, moment.time)
     }
 }
 
 /// How long ago a moment is, seen from another one, with the moment itself for whoever points at it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ago {
-    pub(super) then: Seconds,
-    pub(super) now: Seconds,
+pub(crate) struct Ago {
+    pub(crate) then: Seconds,
+    pub(crate) now: Seconds,
 }
 
 impl fmt::Display for Ago {
@@ -72,14 +126,16 @@ impl fmt::Display for Ago {
     }
 }
 
-struct Moment {
+/// A moment of the calendar in UTC: `2024-02-29 12:00:05 UTC`.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
     date: String,
     time: String,
 }
 
 impl Moment {
     /// None for what is no moment of the years 1970 to 9999.
-    fn of(at: Seconds) -> Option<Self> {
+    pub(crate) fn of(at: Seconds) -> Option<Self> {
         const YEAR_10000: Seconds = 253_402_300_800.0;
         if !(0.0..YEAR_10000).contains(&at) {
             return None;
@@ -92,6 +148,12 @@ impl Moment {
             date: format!("{year:04}-{month:02}-{day:02}"),
             time: format!("{hour:02}:{minute:02}:{second:02}"),
         })
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} UTC", self.date, self.time)
     }
 }
 
