@@ -28,6 +28,8 @@ const (
 	largestBody           = 8192
 	// A link holds a pointer and a slice header, 32 bytes, which is a size class of the allocator.
 	linkBytes = 32
+	// The allocator describes every span of 8 KiB in 160 bytes of its own, which are resident too.
+	spanShare = 160.0 / 8192
 )
 
 func main() {
@@ -163,10 +165,10 @@ func (p *pool) resize(target float64) float64 {
 	// Stops within half of the largest block of the target, so that the rounding has no lasting direction.
 	for p.bytes+largestBody/2 <= target {
 		p.top = &link{below: p.top, body: written(p.sizes.bodySize())}
-		p.bytes += float64(len(p.top.body) + linkBytes)
+		p.bytes += residentBytes(p.top.body)
 	}
 	for p.top != nil && p.bytes-largestBody > target {
-		p.bytes -= float64(len(p.top.body) + linkBytes)
+		p.bytes -= residentBytes(p.top.body)
 		p.top = p.top.below
 	}
 	return p.bytes - before
@@ -194,11 +196,11 @@ func (f *flow) turn(entered, bound float64) {
 			f.newest.next = added
 		}
 		f.newest = added
-		f.bytes += float64(len(added.body) + linkBytes)
-		f.entered += float64(len(added.body) + linkBytes)
+		f.bytes += residentBytes(added.body)
+		f.entered += residentBytes(added.body)
 	}
 	for f.oldest != nil && f.bytes-largestBody > bound {
-		f.bytes -= float64(len(f.oldest.body) + linkBytes)
+		f.bytes -= residentBytes(f.oldest.body)
 		f.oldest = f.oldest.next
 		if f.oldest == nil {
 			f.newest = nil
@@ -240,6 +242,11 @@ func (g *giveBack) after(change float64) {
 		g.dropped = 0
 		debug.FreeOSMemory()
 	}
+}
+
+// What a slice takes with its link and its part of the allocator's own memory.
+func residentBytes(body []byte) float64 {
+	return float64(len(body)+linkBytes) * (1 + spanShare)
 }
 
 var writtenSoFar byte
