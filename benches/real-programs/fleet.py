@@ -63,8 +63,8 @@ SETTINGS = {
         80 * MB, 12 * MB, 3.0 * MB, 0.40 * MB, 6, 15, held=0.80,
     ),
     ("java", 100): Setting(
-        *java("-XX:+UseG1GC", "-Xms64m", "-Xmn16m", "-Xmx768m"),
-        70 * MB, 16 * MB, 4.0 * MB, 0.50 * MB, 4, 20,
+        *java("-XX:+UseSerialGC", "-Xms64m", "-Xmn24m", "-Xmx768m", "-XX:MinHeapFreeRatio=15"),
+        70 * MB, 16 * MB, 4.0 * MB, 0.50 * MB, 4, 20, held=0.85,
     ),
     ("java", 500): Setting(
         *java("-XX:+UseSerialGC", "-Xms32m", "-Xmn16m", "-Xmx1g", "-XX:MinHeapFreeRatio=25"),
