@@ -41,12 +41,22 @@ def label(program, limit):
         "family": f"{plan.runtime}_{'leak' if plan.leaks else 'healthy'}",
         "onset_s": round(program.onset, 3) if plan.leaks and program.onset is not None else None,
         "rate_bytes_per_s": plan.bytes_per_second if plan.leaks else 0.0,
+        "measured_bytes_per_s": measured(program),
         "limit_bytes": limit,
         "restarts_s": [],
         "dt_s": 3.0,
         "died_at_limit": False,
         "patterns": ["linear"] if plan.leaks else ["stable", "saturating", "periodic"],
     }
+
+
+def measured(program):
+    """The independent reader's growth over the last part of the leak, or of its twin; None if it saw too little."""
+    looks = program.looks
+    if not looks or program.onset is None:
+        return None
+    end = looks[-1][0]
+    return slope(looks, end - SLOPE_SHARE * (end - program.onset))
 
 
 def slope(looks, since):
@@ -105,10 +115,7 @@ class Result:
 
     def row(self):
         plan = self.program.plan
-        looks = self.program.looks
-        begins = self.onset if plan.leaks else (self.program.ready or 0) + plan.onset
-        since = looks[-1][0] - SLOPE_SHARE * (looks[-1][0] - begins) if looks else 0
-        exporter, reader = self.now.get("growth_bytes_per_second"), slope(looks, since)
+        exporter, reader = self.now.get("growth_bytes_per_second"), measured(self.program)
         apart = exporter / reader - 1 if exporter is not None and reader and plan.leaks else None
         if self.accused:
             confirmed = "wrongly"
