@@ -9,7 +9,8 @@ import math
 import statistics
 
 # As in src/detect/episode.rs; `disagreements` finds out when they no longer fit.
-CONFIRM_AT = 0.91
+CONFIRM_AT = 0.9
+VERY_SURE_AT, VERY_SURE_FACTOR = 0.96, 4
 CLEAR_BELOW = 0.2
 # The thresholds that are tried, in log-odds.
 GRID = [step / 4 for step in range(-24, 33)]
@@ -47,25 +48,30 @@ def read_trace(path):
     return looks
 
 
+def very_sure(confirm_at):
+    """The threshold of high sureness moves with that of confirmation."""
+    return share(log_odds(VERY_SURE_AT) + log_odds(confirm_at) - log_odds(CONFIRM_AT))
+
+
 def decide(looks, restarts, confirm_at, clear_below):
     """When it would have been confirmed and when not, as verdicts: the state machine of the detector."""
     verdicts, restarts = [], list(restarts)
-    confirmed, sure_since, doubt_since, patience = False, None, None, 0.0
-    for now, confidence, wanted_patience in looks:
+    confirmed, sure, noted_at, doubt_since, very_sure_at = False, None, None, None, very_sure(confirm_at)
+    for now, confidence, patience in looks:
         if restarts and restarts[0] <= now:
             if confirmed:
                 verdicts.append({"t": restarts[0], "state": "none"})
-            confirmed, sure_since, doubt_since, patience = False, None, None, 0.0
+            confirmed, sure, noted_at, doubt_since = False, None, None, None
             restarts = [restart for restart in restarts if restart > now]
-        sure_since = (now if sure_since is None else sure_since) if confidence >= confirm_at else None
+        factor = VERY_SURE_FACTOR if confidence >= very_sure_at else 1
+        sure = (0.0 if sure is None else sure + factor * (now - noted_at)) if confidence >= confirm_at else None
+        noted_at = now
         doubt_since = (now if doubt_since is None else doubt_since) if confidence < clear_below else None
-        if doubt_since is None:
-            patience = wanted_patience
         if doubt_since is not None and now - doubt_since >= patience:
             if confirmed:
                 verdicts.append({"t": now, "state": "none"})
-            confirmed, sure_since = False, None
-        elif not confirmed and sure_since is not None and now - sure_since >= patience:
+            confirmed, sure = False, None
+        elif not confirmed and sure is not None and sure >= patience:
             confirmed = True
             verdicts.append({"t": now, "state": "confirmed"})
     return verdicts

@@ -7,12 +7,16 @@ use std::fmt;
 /// From this confidence on a leak is suspected.
 pub const SUSPECT_AT: f64 = 0.7;
 /// From this confidence on, held for a [patience](patience_secs), a leak is confirmed.
-pub const CONFIRM_AT: f64 = 0.91;
+pub const CONFIRM_AT: f64 = 0.9;
+/// From this confidence on, time counts [`VERY_SURE_FACTOR`] times: the surer it is, the less it has to wait.
+pub const VERY_SURE_AT: f64 = 0.96;
+/// How much faster.
+const VERY_SURE_FACTOR: f64 = 4.0;
 /// Below this confidence, held as long, an episode ends. Far below the other two, so that a verdict at the edge does
 /// not flap.
 pub const CLEAR_BELOW: f64 = 0.2;
 /// How long a change of mind must last, in seconds of the grid: one look is a coincidence, and so are its neighbours.
-const PATIENCE_SECS: f64 = 600.0;
+const PATIENCE_SECS: f64 = 1200.0;
 
 /// What people are told of an area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,7 +83,9 @@ pub struct Episode {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EpisodeTracker {
     open: Option<Episode>,
-    sure_since: Option<Seconds>,
+    /// How long it has been sure, in seconds, those of high sureness counted more; none when it is not.
+    sure_secs: Option<f64>,
+    noted_at: Option<Seconds>,
     doubt_since: Option<Seconds>,
 }
 
@@ -128,7 +134,7 @@ impl EpisodeTracker {
         if lasted(self.doubt_since) {
             return self.end(from);
         }
-        let confirmed = lasted(self.sure_since);
+        let confirmed = self.sure_secs.is_some_and(|secs| secs >= patience_secs);
         if finding.confidence >= SUSPECT_AT && self.open.is_none() {
             self.open = Some(Episode {
                 id: EpisodeId::new(owner.identity, owner.area, now),
@@ -155,12 +161,16 @@ impl EpisodeTracker {
     /// Remembers since when it has been sure, or in doubt.
     fn note(&mut self, finding: &Finding, now: Seconds) {
         let keep = |holds: bool, since: Option<Seconds>| holds.then(|| since.unwrap_or(now));
-        self.sure_since = keep(finding.confidence >= CONFIRM_AT, self.sure_since);
+        let since_last = self.noted_at.map_or(0.0, |before| now - before);
+        let factor = if finding.confidence >= VERY_SURE_AT { VERY_SURE_FACTOR } else { 1.0 };
+        let sure_secs = self.sure_secs.map_or(0.0, |secs| secs + factor * since_last);
+        self.sure_secs = (finding.confidence >= CONFIRM_AT).then_some(sure_secs);
+        self.noted_at = Some(now);
         self.doubt_since = keep(finding.confidence < CLEAR_BELOW, self.doubt_since);
     }
 
     fn end(&mut self, from: LeakState) -> Option<Transition> {
-        self.sure_since = None;
+        self.sure_secs = None;
         let episode = self.open.take()?;
         Some(Transition { from, to: LeakState::None, episode })
     }
@@ -209,10 +219,11 @@ mod tests {
     #[test]
     fn sureness_must_last_and_so_must_doubt() {
         use LeakState::{Confirmed, None, Suspected};
-        check(&[0.5, 0.95, 0.95, 0.95], &[None, Suspected, Suspected, Confirmed]);
-        check(&[0.95, 0.8, 0.95, 0.95, 0.92], &[Suspected, Suspected, Suspected, Suspected, Confirmed]);
+        check(&[0.5, 0.92, 0.92, 0.92], &[None, Suspected, Suspected, Confirmed]);
+        check(&[0.5, 0.97, 0.97], &[None, Suspected, Confirmed]);
+        check(&[0.92, 0.8, 0.92, 0.92, 0.92], &[Suspected, Suspected, Suspected, Suspected, Confirmed]);
         check(&[0.69, 0.5], &[None, None]);
-        let sure = [0.95, 0.95, 0.95];
+        let sure = [0.92, 0.92, 0.92];
         let told = [Suspected, Suspected, Confirmed];
         check(&[&sure[..], &[0.1, 0.6, 0.1, 0.1]].concat(), &[&told[..], &[Confirmed; 4]].concat());
         check(&[&sure[..], &[0.1, 0.1, 0.1]].concat(), &[&told[..], &[Confirmed, Confirmed, None]].concat());

@@ -65,7 +65,10 @@ impl Judge {
     }
 
     /// Takes in the size (bytes or objects) at a time.
-    #[expect(clippy::too_many_arguments, reason = "a sample, what is around it, and the memory that verdicts share")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a sample, what is around it, and the memory that verdicts share"
+    )]
     pub fn take_in(
         &mut self,
         at: Seconds,
