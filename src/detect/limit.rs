@@ -12,7 +12,7 @@ const LEAST_UNCERTAINTY: f64 = 0.06;
 const MOST_UNCERTAINTY: f64 = 2.0;
 /// How much sooner than by the line it may be, as a logarithm: an exponential looks like a line until late, and what is
 /// sooner than said is worse than what is later. Measured on the training sets, where eight in ten intervals hold.
-const SPEEDING_UP: f64 = 0.85;
+const SPEEDING_UP: f64 = 1.0;
 /// Errors of one window are smaller than those over time: measured on the training sets.
 const WIDENED: f64 = 1.5;
 /// An exponential is the likelier one from this gain over the line on, and possible from the lower one on.
