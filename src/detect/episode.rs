@@ -2,6 +2,7 @@
 
 use super::{finding::Finding, judge::Owner};
 use crate::sample::{Identity, Seconds};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// From this confidence on a leak is suspected.
@@ -42,7 +43,7 @@ impl LeakState {
 }
 
 /// The id of an episode: the same in every log line and answer about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EpisodeId(u64);
 
 impl EpisodeId {
@@ -64,7 +65,7 @@ impl fmt::Display for EpisodeId {
 }
 
 /// An open episode.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// Its id.
     pub id: EpisodeId,
@@ -79,7 +80,7 @@ pub struct Episode {
 }
 
 /// The state machine of one area: `None` → `Suspected` → `Confirmed` → `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeTracker {
     open: Option<Episode>,
     sure_since: Option<Seconds>,

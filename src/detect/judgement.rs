@@ -22,6 +22,7 @@ use crate::{
         life::{Life, PastLife},
     },
 };
+use serde::{Deserialize, Serialize};
 
 /// Quantiles of the normal distribution: 90 % lie within 1.645 deviations.
 pub const NINETY_PERCENT: f64 = 1.645;
@@ -33,7 +34,7 @@ const AGREES_FROM: f64 = 3.0;
 const AGREEING_PACE: f64 = 0.2;
 
 /// What is remembered between two verdicts on one area.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Judgement {
     binned: Binned,
     life: Life,
@@ -146,7 +147,7 @@ impl Judgement {
     }
 
     /// Measures what is new and keeps it as bytes.
-    fn measure(
+    pub fn measure(
         &mut self,
         ladder: &Ladder,
         closed: Closed,

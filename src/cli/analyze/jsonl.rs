@@ -4,10 +4,7 @@ use super::{
     course::{Audience, Occasion, Series, Standing},
     json::{Estimates, in_unit},
 };
-use crate::{
-    detect::episode::LeakState,
-    sample::Seconds,
-};
+use crate::{detect::episode::LeakState, sample::Seconds};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -74,7 +71,10 @@ impl<W: Write> Audience for Lines<'_, W> {
             since: standing.episode.filter(|_| !is_short).map(|episode| episode.since),
             leaked_bytes,
             leaked_objects,
-            patience_seconds: standing.finding.filter(|_| self.is_look(standing)).map(|_| standing.patience_secs),
+            patience_seconds: standing
+                .finding
+                .filter(|_| self.is_look(standing))
+                .map(|_| standing.patience_secs),
         };
         self.said_at = Some(standing.at);
         serde_json::to_writer(&mut *self.out, &line)?;

@@ -4,6 +4,8 @@
 //! within a 65 000th of it. When a size no longer fits, the ring is written anew around its present range.
 
 use super::BUCKETS;
+use serde::{Deserialize, Serialize};
+use serde_big_array::BigArray;
 
 /// Marks a missing bucket.
 const MISSING: i16 = i16::MIN;
@@ -13,9 +15,11 @@ const REACH: f32 = 32_000.0;
 const FILLED: f32 = 18_000.0;
 /// The finest unit: a part of a byte or of an object matters to nobody.
 const LEAST_UNIT: f32 = 0.0625;
+/// No bucket has a number beyond this: it could not be computed with.
+const MOST_INDEX: u64 = 1 << 53;
 
 /// One resolution of one area.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ring {
     /// The number of the open bucket, counted from the epoch in this level's width.
     open_index: i64,
@@ -36,7 +40,9 @@ pub(super) struct Ring {
     used: u8,
     is_open: bool,
     /// The slot is the bucket's number modulo [`BUCKETS`].
+    #[serde(with = "BigArray")]
     floors: [i16; BUCKETS],
+    #[serde(with = "BigArray")]
     ceilings: [i16; BUCKETS],
 }
 
@@ -57,6 +63,16 @@ impl Ring {
             floors: [MISSING; BUCKETS],
             ceilings: [MISSING; BUCKETS],
         }
+    }
+
+    /// Whether its numbers can be computed with; see [`super::Ladder::is_sound`].
+    pub(super) fn is_sound(&self) -> bool {
+        [self.open_index, self.newest_index].iter().all(|index| index.unsigned_abs() <= MOST_INDEX)
+            && usize::from(self.used) <= BUCKETS
+            && self.origin.is_finite()
+            && self.unit.is_finite()
+            && self.unit >= LEAST_UNIT
+            && (!self.is_open || (self.open_floor.is_finite() && self.open_ceiling.is_finite()))
     }
 
     /// How many slots are in use, missing buckets included.
