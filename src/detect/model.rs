@@ -61,7 +61,6 @@ impl Binned {
 }
 
 /// A hash of all borders (FNV-1a by words).
-#[expect(clippy::cast_lossless, reason = "`from` is not const yet")]
 const fn fingerprint(mut features: &[&[f32]]) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;

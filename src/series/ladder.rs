@@ -218,7 +218,7 @@ impl Ladder {
     /// anything.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let most_rings = LEVELS.checked_sub(self.finest()).unwrap_or(0);
+        let most_rings = LEVELS.saturating_sub(self.finest());
         let is_number_where_begun = |value: f64| value.is_finite() || self.rings.is_empty();
         self.finest() < LEVELS
             && self.rings.len() <= most_rings

@@ -9,8 +9,13 @@ use crate::{
     exposition::Scrape,
     process::{now, pause},
     programs::{Family, Program},
+    storage::{first_sight, wait_for_a_save},
 };
-use std::{collections::BTreeSet, time::Duration};
+use rustix::process::Signal;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// The exporter's growth and the independent slope may differ by this share.
 const AGREEMENT: f64 = 0.15;
@@ -72,7 +77,11 @@ fn of_ten_programs_exactly_the_five_that_leak_are_confirmed() {
 
 fn check(form: &Form) {
     let scratch = Scratch::new("leaks");
-    let exporter = Exporter::start_configured(&scratch, &PROGRAMS.configuration(form.interval, ""), &[]);
+    let start = || {
+        let storage = format!("--storage.path={}", scratch.path.join("state").display());
+        Exporter::start_configured(&scratch, &PROGRAMS.configuration(form.interval, ""), &[&storage])
+    };
+    let exporter = start();
     let leaking: Vec<Watched> =
         ["node", "python", "go", "java", "c"].map(|runtime| Watched::leaking(runtime, form)).into();
     let healthy = [
@@ -96,6 +105,25 @@ fn check(form: &Form) {
     for program in &leaking {
         program.agrees(&scrape);
     }
+    let before = kill(exporter);
+    let scrape = first_sight(&start());
+    assert_eq!(confirmed(&scrape), expected, "confirmed after the exporter was killed");
+    assert_eq!(begun(&scrape), begun(&before), "when the leaks began");
+}
+
+/// Kills the exporter once all of what it shows is saved; gives what it showed.
+fn kill(mut exporter: Exporter) -> Scrape {
+    let scrape = exporter.scrape();
+    wait_for_a_save(&exporter);
+    exporter.process.signal(Signal::KILL);
+    exporter.process.wait(Duration::from_secs(60));
+    scrape
+}
+
+/// When the open episodes began, to the second.
+fn begun(scrape: &Scrape) -> BTreeMap<String, String> {
+    let all = scrape.all("memleak_area_leak_start_timestamp_seconds", &[("area", "anon")]);
+    all.map(|series| (series.labels["target"].clone(), format!("{:.0}", series.value))).collect()
 }
 
 /// A leaking program with what the independent reader saw of it.

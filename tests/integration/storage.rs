@@ -14,7 +14,7 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Far fewer than a first verdict needs.
-const FEW_TICKS: f64 = 20.0;
+const FEW_TICKS: f64 = 40.0;
 const LAST_SAVE: &str = "memleak_exporter_storage_last_save_timestamp_seconds";
 const GROWTH: &str = "memleak_area_growth_bytes_per_second";
 
@@ -83,7 +83,7 @@ fn restarts(scrape: &Scrape, target: &str) -> Option<f64> {
 }
 
 /// What is shown after the first ticks, which see everybody but are too few for a verdict.
-fn first_sight(exporter: &Exporter) -> Scrape {
+pub(crate) fn first_sight(exporter: &Exporter) -> Scrape {
     let scrape = wait_for("the first ticks", PATIENCE, || {
         let scrape = exporter.scrape();
         let ticks = scrape.value("memleak_exporter_ticks_total", &[]).unwrap_or(0.0);
@@ -93,7 +93,8 @@ fn first_sight(exporter: &Exporter) -> Scrape {
     scrape.1
 }
 
-fn wait_for_a_save(exporter: &Exporter) {
+/// Waits until all of what is shown now is saved.
+pub(crate) fn wait_for_a_save(exporter: &Exporter) {
     let tick = |scrape: &Scrape| scrape.value("memleak_exporter_last_tick_timestamp_seconds", &[]);
     let seen = exporter.scrape_until("a tick", PATIENCE, tick);
     exporter.scrape_until("a save", PATIENCE, |scrape| scrape.value(LAST_SAVE, &[]).filter(|at| *at > seen));
