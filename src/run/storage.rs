@@ -36,8 +36,10 @@ const LOCK: &str = "lock";
 const SAVE_EVERY_SECS: f64 = 60.0;
 /// When an episode changed, sooner, but not sooner after the last save than this, in seconds of the grid.
 const CHANGE_PAUSE_SECS: f64 = 5.0;
-/// A body is never larger: some 30 000 areas at their largest.
-const MOST_BODY_BYTES: usize = 64 << 20;
+/// The file is never larger: some 27 000 areas at their largest, 2.4 KiB.
+const MOST_BYTES: usize = 64 << 20;
+/// No boot id is longer; the kernel's have 36 characters.
+const MOST_BOOT_ID_BYTES: usize = 128;
 /// The last save has this long.
 const LAST_SAVE: Duration = Duration::from_secs(5);
 /// Enough for a writer.
@@ -194,8 +196,10 @@ impl Storage {
         let (mark, taken_at_wall) = (clock.mark(), clock.now().wall());
         self.taken_at = Some(mark.steady);
         self.has_news = false;
-        let sealed = watch.encode(MOST_BODY_BYTES).and_then(|Encoded { bytes, left_out }| {
-            Ok((envelope::seal(&self.boot, mark, &bytes)?, left_out))
+        let sealed = envelope::begin(&self.boot, mark).and_then(|file| {
+            let Encoded { mut bytes, left_out } = watch.encode(file, MOST_BYTES)?;
+            envelope::seal(&mut bytes);
+            Ok((bytes, left_out))
         });
         let begun = sealed.map_err(io::Error::other).and_then(|(file, left_out)| {
             let ended = |_| io::Error::other("the thread that saves the state has ended");
@@ -274,7 +278,7 @@ fn boot_id(procfs: &Path) -> anyhow::Result<String> {
         format!("--storage.path: cannot read {shown}, which tells whether a saved state is of this boot")
     })?;
     let id = text.trim();
-    if id.is_empty() || id.len() > envelope::MOST_EXTRA_BYTES / 2 {
+    if id.is_empty() || id.len() > MOST_BOOT_ID_BYTES {
         return Err(anyhow!(
             "--storage.path: {shown} holds no boot id, which tells whether a saved state is of this boot"
         ));
@@ -343,7 +347,7 @@ fn look_into(directory: &Path, boot: &str) -> anyhow::Result<Found> {
 
 /// The whole file, if it is not larger than any state.
 fn read(path: &Path) -> io::Result<Result<Vec<u8>, Flaw>> {
-    let most = u64::try_from(MOST_BODY_BYTES + envelope::MOST_EXTRA_BYTES).unwrap_or(u64::MAX);
+    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     if length > most {

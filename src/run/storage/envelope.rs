@@ -15,8 +15,6 @@ const MAGIC: [u8; 8] = *b"memleak\n";
 const FORMAT: u32 = 1;
 /// Bytes before the head.
 const PREFIX_BYTES: usize = MAGIC.len() + size_of::<u32>() + size_of::<u32>() + size_of::<u64>();
-/// Room for prefix and head.
-pub(super) const MOST_EXTRA_BYTES: usize = 1024;
 
 /// What stands before the body.
 #[derive(Serialize, Deserialize)]
@@ -62,25 +60,23 @@ pub(super) enum Flaw {
     Body(String),
 }
 
-/// A body in its envelope.
+/// The beginning of a file, to which the body is to be appended. Its prefix is still empty.
 ///
 /// # Errors
 /// None that is known of.
-pub(super) fn seal(boot: &str, mark: Mark, body: &[u8]) -> postcard::Result<Vec<u8>> {
-    let head = postcard::to_allocvec(&Head { boot, mark })?;
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&head);
-    hasher.update(body);
-    let length = u64::try_from(head.len() + body.len()).unwrap_or(u64::MAX);
-    Ok([
-        &MAGIC[..],
-        &FORMAT.to_le_bytes(),
-        &hasher.finalize().to_le_bytes(),
-        &length.to_le_bytes(),
-        &head,
-        body,
-    ]
-    .concat())
+pub(super) fn begin(boot: &str, mark: Mark) -> postcard::Result<Vec<u8>> {
+    postcard::to_extend(&Head { boot, mark }, vec![0; PREFIX_BYTES])
+}
+
+/// Writes the prefix of a file that is complete otherwise. A large body is not copied for that.
+pub(super) fn seal(file: &mut [u8]) {
+    let Some((prefix, rest)) = file.split_at_mut_checked(PREFIX_BYTES) else { return };
+    let length = u64::try_from(rest.len()).unwrap_or(u64::MAX);
+    let checksum = crc32fast::hash(rest);
+    let fields = MAGIC.into_iter().chain(FORMAT.to_le_bytes()).chain(checksum.to_le_bytes());
+    for (byte, value) in prefix.iter_mut().zip(fields.chain(length.to_le_bytes())) {
+        *byte = value;
+    }
 }
 
 /// The body of a file that was written on this boot, and the reading of the clock that belongs to it.
@@ -124,16 +120,24 @@ mod tests {
     const BOOT: &str = "6c1f2a0e-boot";
     const MARK: Mark = Mark { steady: 1.7e9, monotonic_secs: 12.5 };
 
+    /// A whole file with this body.
+    fn sealed(body: &[u8]) -> Vec<u8> {
+        let mut file = begin(BOOT, MARK).unwrap();
+        file.extend_from_slice(body);
+        seal(&mut file);
+        file
+    }
+
     #[test]
     fn what_is_sealed_opens_on_the_same_boot_alone() {
-        let file = seal(BOOT, MARK, b"body").unwrap();
+        let file = sealed(b"body");
         assert_eq!(open(&file, BOOT), Ok((MARK, &b"body"[..])));
         assert_eq!(open(&file, "another"), Err(Flaw::Boot));
     }
 
     #[test]
     fn every_cut_and_every_changed_bit_is_noticed() {
-        let file = seal(BOOT, MARK, b"the body of a state").unwrap();
+        let file = sealed(b"the body of a state");
         for length in 0..file.len() {
             assert!(open(&file[..length], BOOT).is_err(), "cut to {length}");
         }
@@ -147,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_flaw_says_what_it_is() {
-        let file = seal(BOOT, MARK, b"body").unwrap();
+        let file = sealed(b"body");
         let mut newer = file.clone();
         newer[8] = 9;
         assert_eq!(open(&newer, BOOT), Err(Flaw::Format(9)));

@@ -108,8 +108,9 @@ fn a_state_that_cannot_be_used_is_set_aside() {
 
     // As if the machine's monotonic clock had gone back.
     let mark = Mark { monotonic_secs: 1e15, ..Clock::start().mark() };
-    let body = watching().encode(MOST_BODY_BYTES).unwrap().bytes;
-    fs::write(&state, envelope::seal("first", mark, &body).unwrap()).unwrap();
+    let mut file = watching().encode(envelope::begin("first", mark).unwrap(), MOST_BYTES).unwrap().bytes;
+    envelope::seal(&mut file);
+    fs::write(&state, file).unwrap();
     let mut storage = place.open().unwrap();
     storage.clock().unwrap();
     assert!(storage.found.is_none() && place.file(STATE).is_none());

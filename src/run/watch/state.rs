@@ -85,12 +85,12 @@ impl Room {
 }
 
 impl Watch {
-    /// All that is known, in at most so many bytes.
+    /// All that is known, appended to `bytes`, in at most so many with those.
     ///
     /// # Errors
     /// None that is known of: nothing here has a form that cannot be written.
-    pub(in crate::run) fn encode(&self, most_bytes: usize) -> postcard::Result<Encoded> {
-        let mut room = Room { bytes: Vec::new(), most_bytes };
+    pub(in crate::run) fn encode(&self, bytes: Vec<u8>, most_bytes: usize) -> postcard::Result<Encoded> {
+        let mut room = Room { bytes, most_bytes };
         room.add(&Head { interval_secs: self.interval_secs, model: model::FINGERPRINT })?;
         for (target, record) in &self.targets {
             room.add(&Written::Target(target, record))?;
@@ -242,6 +242,7 @@ impl Decoding {
                         self.names.insert(Arc::clone(&area.area.name));
                     }
                 }
+                owner.areas.reserve_exact(1);
                 owner.areas.push(*area);
             }
         }

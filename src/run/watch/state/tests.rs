@@ -85,9 +85,9 @@ fn ended(events: &[Event]) -> usize {
 #[test]
 fn what_is_known_comes_back_bit_for_bit_and_goes_on() {
     let (mut watch, members) = after(3000);
-    let bytes = watch.encode(NO_BOUND).unwrap().bytes;
+    let bytes = watch.encode(Vec::new(), NO_BOUND).unwrap().bytes;
     let mut again = read(&bytes);
-    assert!(again.encode(NO_BOUND).unwrap().bytes == bytes, "another state");
+    assert!(again.encode(Vec::new(), NO_BOUND).unwrap().bytes == bytes, "another state");
     assert_eq!(restarts(&again), [1, 1]);
     assert!(again.targets().all(|(_, record)| record.past_life("anon").is_some()));
     let known = episodes(&watch);
@@ -97,13 +97,17 @@ fn what_is_known_comes_back_bit_for_bit_and_goes_on() {
         assert_eq!(one.len(), other.len(), "tick {at}");
         assert_eq!(episodes(&again), known);
     }
-    assert!(again.encode(NO_BOUND).unwrap().bytes == watch.encode(NO_BOUND).unwrap().bytes, "they part");
+    assert!(
+        again.encode(Vec::new(), NO_BOUND).unwrap().bytes
+            == watch.encode(Vec::new(), NO_BOUND).unwrap().bytes,
+        "they part"
+    );
 }
 
 #[test]
 fn who_changed_meanwhile_begins_anew() {
     let (watch, [web, db]) = after(100);
-    let bytes = watch.encode(NO_BOUND).unwrap().bytes;
+    let bytes = watch.encode(Vec::new(), NO_BOUND).unwrap().bytes;
     let check = |present: &[Arc<Member>], episodes_ended: usize, restarts_then: [u64; 2]| {
         let mut again = read(&bytes);
         let events = tick(&mut again, 110, present);
@@ -121,7 +125,7 @@ fn who_changed_meanwhile_begins_anew() {
     let mut watch = watching();
     let execed = another(Generation { program: 0, execs: 3 });
     (0..60).for_each(|at| drop(tick(&mut watch, at, &[Arc::clone(&execed)])));
-    let mut again = read(&watch.encode(NO_BOUND).unwrap().bytes);
+    let mut again = read(&watch.encode(Vec::new(), NO_BOUND).unwrap().bytes);
     tick(&mut again, 60, &[Arc::clone(&web)]);
     assert!(again.members().all(|watched| watched.areas[0].finding().is_some()), "its past was dropped");
 }
@@ -129,7 +133,7 @@ fn who_changed_meanwhile_begins_anew() {
 #[test]
 fn another_interval_or_table_or_the_future_is_noticed() {
     let (watch, members) = after(100);
-    let bytes = watch.encode(NO_BOUND).unwrap().bytes;
+    let bytes = watch.encode(Vec::new(), NO_BOUND).unwrap().bytes;
     let mut slower = Watch::new(vec!["anon".into()], 60.0);
     slower.resume(Remembered::decode(&bytes, f64::MAX).unwrap());
     assert_eq!(slower.judged_count(), 0);
@@ -142,14 +146,17 @@ fn another_interval_or_table_or_the_future_is_noticed() {
     other_table.model ^= 1;
     let mut measured_anew = watching();
     measured_anew.resume(other_table);
-    assert!(measured_anew.encode(NO_BOUND).unwrap().bytes == bytes, "measured anew means the same measures");
+    assert!(
+        measured_anew.encode(Vec::new(), NO_BOUND).unwrap().bytes == bytes,
+        "measured anew means the same measures"
+    );
 }
 
 #[test]
 fn where_room_is_short_open_episodes_and_old_processes_stay() {
     let (watch, members) = after(100);
-    let whole = watch.encode(NO_BOUND).unwrap().bytes.len();
-    let encoded = watch.encode(whole - 1).unwrap();
+    let whole = watch.encode(Vec::new(), NO_BOUND).unwrap().bytes.len();
+    let encoded = watch.encode(Vec::new(), whole - 1).unwrap();
     assert_eq!(encoded.left_out, 1);
     assert!(encoded.bytes.len() < whole);
     let mut again = read(&encoded.bytes);
@@ -165,7 +172,7 @@ fn survive(body: &[u8], members: &[Arc<Member>]) {
     watch.resume(remembered);
     tick(&mut watch, 200, members);
     tick(&mut watch, 2000, members);
-    watch.encode(NO_BOUND).unwrap();
+    watch.encode(Vec::new(), NO_BOUND).unwrap();
     tick(&mut watch, 2001, &[]);
 }
 
@@ -174,7 +181,7 @@ fn no_body_does_harm() {
     let members = [member("web", 1, 40.0)];
     let mut watch = watching();
     (20..80).for_each(|at| drop(tick(&mut watch, at, &members)));
-    let bytes = watch.encode(NO_BOUND).unwrap().bytes;
+    let bytes = watch.encode(Vec::new(), NO_BOUND).unwrap().bytes;
     for length in 0..bytes.len() {
         survive(&bytes[..length], &members);
     }
