@@ -91,6 +91,7 @@ impl Ticker {
         let workers = start_workers(config, &surroundings)?;
         let interval = config.sampling.interval;
         let mut watch = Watch::new(config.processes.judge.clone(), interval.as_secs_f64());
+        watch.set_budgets(&config.sensitivity);
         if let Some(storage) = &mut surroundings.storage {
             storage.hand_over(&mut watch);
         }
@@ -209,6 +210,7 @@ impl Ticker {
         let Surroundings { own, storage, .. } = &mut self.surroundings;
         for event in self.events.drain(..) {
             match event {
+                Event::Budget(change) => report::budget(&change),
                 Event::Verdict(finding, unit) => own.verdict(&finding, unit),
                 Event::Restart { target, is_service } => report::restart(&target, is_service),
                 Event::Episode { member, area, transition, finding } => {
@@ -251,6 +253,7 @@ impl Ticker {
         }
         self.interval = config.sampling.interval;
         self.watch.reconfigure(config.processes.judge.clone(), self.interval.as_secs_f64());
+        self.watch.set_budgets(&config.sensitivity);
         self.limits = config.limits.clone();
         self.show_pid = config.processes.show_pid;
         if let PusherChange::Replace(pusher) = pusher {

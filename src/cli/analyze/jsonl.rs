@@ -25,6 +25,8 @@ struct Line<'a> {
     leaked_objects: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patience_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_bytes: Option<usize>,
 }
 
 /// Writes the lines of one series.
@@ -75,6 +77,8 @@ impl<W: Write> Audience for Lines<'_, W> {
                 .finding
                 .filter(|_| self.is_look(standing))
                 .map(|_| standing.patience_secs),
+            state_bytes: (self.every_look && standing.occasion == Occasion::End)
+                .then_some(standing.state_bytes),
         };
         self.said_at = Some(standing.at);
         serde_json::to_writer(&mut *self.out, &line)?;

@@ -202,8 +202,9 @@ pub(super) mod tests {
             at,
             state: LeakState::None,
             confidence: 0.0,
-            patience_secs: 0.0,
             finding,
+            patience_secs: 0.0,
+            state_bytes: 0,
             episode,
         };
         summary.hear(&standing).unwrap();
