@@ -92,7 +92,10 @@ fn check(form: &Form) {
         PROGRAMS.start("go", "steady", &[]),
     ];
     let (leaking, ever) = follow(&exporter, form, leaking);
-    let scrape = exporter.scrape();
+    let scrape = kill(exporter);
+    let again = first_sight(&start());
+    assert_eq!(confirmed(&again), confirmed(&scrape), "confirmed after the exporter was killed");
+    assert_eq!(begun(&again), begun(&scrape), "when the leaks began");
     for program in &leaking {
         eprintln!("{}", program.row(&scrape));
     }
@@ -105,16 +108,12 @@ fn check(form: &Form) {
     for program in &leaking {
         program.agrees(&scrape);
     }
-    let before = kill(exporter);
-    let scrape = first_sight(&start());
-    assert_eq!(confirmed(&scrape), expected, "confirmed after the exporter was killed");
-    assert_eq!(begun(&scrape), begun(&before), "when the leaks began");
 }
 
-/// Kills the exporter once all of what it shows is saved; gives what it showed.
+/// Kills the exporter once what it shows is saved; gives what it showed.
 fn kill(mut exporter: Exporter) -> Scrape {
-    let scrape = exporter.scrape();
     wait_for_a_save(&exporter);
+    let scrape = exporter.scrape();
     exporter.process.signal(Signal::KILL);
     exporter.process.wait(Duration::from_secs(60));
     scrape
