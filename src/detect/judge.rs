@@ -137,6 +137,11 @@ impl Judge {
 
 #[cfg(test)]
 impl Judge {
+    /// Forgets what was measured and keeps what it was measured from.
+    pub(crate) fn forget_measures(&mut self) {
+        self.judgement.forget_measures();
+    }
+
     /// Takes a verdict from outside for one of its own, and for one that has lasted.
     pub(crate) fn believe(&mut self, finding: Finding, owner: Owner<'_>, at: Seconds) {
         self.tracker.step(Some(&finding), owner, at, 0.0);

@@ -344,4 +344,12 @@ impl Pattern {
 }
 
 #[cfg(test)]
+impl Judgement {
+    pub(super) fn forget_measures(&mut self) {
+        let Self { life, past, decider, .. } = self.clone();
+        *self = Self { life, past, decider, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -144,6 +144,9 @@ fn another_interval_or_table_or_the_future_is_noticed() {
 
     let mut other_table = Remembered::decode(&bytes, f64::MAX).unwrap();
     other_table.model ^= 1;
+    for area in other_table.members.values_mut().flat_map(|watched| &mut watched.areas) {
+        area.judge.as_mut().unwrap().forget_measures();
+    }
     let mut measured_anew = watching();
     measured_anew.resume(other_table);
     assert!(
