@@ -401,6 +401,23 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_cannot_be_computed_with_are_noticed() {
+        let mut ladder = Ladder::new(3.0);
+        assert!(ladder.is_sound(), "before the first sample");
+        ladder.push(1.0, 5.0);
+        assert!(ladder.is_sound());
+        for spoilt in [
+            Ladder { finest: 8, ..ladder.clone() },
+            Ladder { rings: vec![Ring::new(); LEVELS + 1], ..ladder.clone() },
+            Ladder { pace: 0.0, ..ladder.clone() },
+            Ladder { anchor: f64::NAN, ..ladder.clone() },
+            Ladder { last_at: f64::INFINITY, ..ladder.clone() },
+        ] {
+            assert!(!spoilt.is_sound(), "{spoilt:?}");
+        }
+    }
+
+    #[test]
     fn huge_and_negative_sizes_stay_finite() {
         let mut ladder = Ladder::new(1.0);
         for (at, size) in

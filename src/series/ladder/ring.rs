@@ -247,6 +247,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_cannot_be_computed_with_are_noticed() {
+        let mut ring = Ring::new();
+        ring.widen(7, 1.0, 2.0);
+        assert!(ring.is_sound());
+        for spoil in [
+            |ring: &mut Ring| ring.open_index = i64::MAX,
+            |ring: &mut Ring| ring.newest_index = i64::MIN,
+            |ring: &mut Ring| ring.used = 37,
+            |ring: &mut Ring| ring.unit = 0.0,
+            |ring: &mut Ring| ring.unit = f32::NAN,
+            |ring: &mut Ring| ring.origin = f32::INFINITY,
+            |ring: &mut Ring| ring.open_floor = f32::NAN,
+        ] {
+            let mut spoilt = ring.clone();
+            spoil(&mut spoilt);
+            assert!(!spoilt.is_sound(), "{spoilt:?}");
+        }
+    }
+
+    #[test]
     fn a_ring_is_small() {
         assert!(size_of::<Ring>() <= 192, "{}", size_of::<Ring>());
     }
