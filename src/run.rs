@@ -10,6 +10,7 @@ mod pages;
 mod present;
 pub mod reload;
 mod report;
+mod storage;
 mod tick;
 mod watch;
 mod workers;
@@ -36,6 +37,7 @@ use std::{
     thread,
     time::Duration,
 };
+use storage::Storage;
 use tick::{Control, Surroundings, Ticker};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -56,6 +58,8 @@ pub struct Options {
     pub listen: ListenOptions,
     /// Where the kernel's trees are.
     pub paths: Paths,
+    /// Where to keep what was learned, if it is to be kept.
+    pub storage_path: Option<PathBuf>,
     /// The collectors that run.
     pub collectors: Vec<&'static str>,
 }
@@ -84,13 +88,16 @@ async fn until_told_twice(options: Options, config: Config) -> anyhow::Result<()
 }
 
 async fn serve(options: Options, config: Config, told: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let clock = Clock::start();
     let bound = http::bind(&options.listen)?;
+    let (storage, clock) = open_storage(&options)?;
     let facts = HostFacts::read();
     let start =
         Start { loaded_at: clock.now().wall(), interval_secs: config.sampling.interval.as_secs_f64() };
     let own =
         Arc::new(Own::new(&build_info(), &start).context("cannot register the exporter's own metrics")?);
+    if storage.is_some() {
+        own.state_is_kept();
+    }
     let exposition = Arc::new(Exposition::new(Arc::clone(&own)));
     let pusher = build_pusher(&config, &facts, &own)?;
     let surroundings = Surroundings {
@@ -99,6 +106,7 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
         own: Arc::clone(&own),
         exposition: Arc::clone(&exposition),
         clock,
+        storage,
     };
     let ticker = Ticker::new(&config, surroundings, pusher).context("cannot start the collectors")?;
     introduce(&options, &config, &facts, &bound.local_addresses());
@@ -138,6 +146,14 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     }
     tracing::info!("stopped");
     served
+}
+
+/// The directory with the state, and a clock that goes on from it.
+fn open_storage(options: &Options) -> anyhow::Result<(Option<Storage>, Clock)> {
+    let Some(directory) = &options.storage_path else { return Ok((None, Clock::start())) };
+    let mut storage = Storage::open(directory, &options.paths.procfs)?;
+    let clock = storage.clock()?;
+    Ok((Some(storage), clock))
 }
 
 /// Starts the tick's thread. The receiver resolves when the thread ends, however it does: without a tick the numbers

@@ -3,13 +3,14 @@
 //! Nothing here reads the world, remembers or judges. Sizes are `f64` because an area may be any number that a user
 //! names; bytes stay exact up to 2^53.
 
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// Seconds since the Unix epoch on a clock that never steps: the wall clock at start plus the monotonic time since.
 pub type Seconds = f64;
 
 /// What sort of thing owns the memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// A group of processes under one name.
     Process,
@@ -32,7 +33,7 @@ impl fmt::Display for Kind {
 }
 
 /// What owns memory: it has a kind and a stable name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
     /// The sort of owner.
     pub kind: Kind,
@@ -41,7 +42,7 @@ pub struct Target {
 }
 
 /// What is known of a target beside its name: the labels of its info metric.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetInfo {
     /// The systemd unit, empty if none.
     pub unit: Box<str>,
@@ -52,7 +53,7 @@ pub struct TargetInfo {
 }
 
 /// The unit of an area's size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unit {
     /// Bytes.
     Bytes,
@@ -61,7 +62,7 @@ pub enum Unit {
 }
 
 /// One named population inside a target whose size over time is a signal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Area {
     /// The value of the `area` label: `anon`, `rss`, `fds`…
     pub name: Arc<str>,
@@ -78,7 +79,7 @@ impl Area {
 }
 
 /// What makes a member of a target itself and no other: a reused pid is somebody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
     /// The process id.
     pub pid: u32,
@@ -86,8 +87,17 @@ pub struct Identity {
     pub start_ticks: u64,
 }
 
+/// Which program a process is by now. A process that calls `exec` keeps its identity and loses its memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Generation {
+    /// A number that differs between executables, the same in every run of the exporter.
+    pub program: u32,
+    /// How often the process called `exec` while it was watched.
+    pub execs: u32,
+}
+
 /// One process of a target.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Member {
     /// The target it belongs to.
     pub target: Arc<Target>,
@@ -95,14 +105,14 @@ pub struct Member {
     pub info: TargetInfo,
     /// Who it is.
     pub identity: Identity,
-    /// Which program it is by now: a process that calls `exec` keeps its identity and loses its memory.
-    pub generation: u32,
+    /// Which program it is by now.
+    pub generation: Generation,
     /// When it started.
     pub started_at: Seconds,
 }
 
 /// Which rule sets a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitSource {
     /// The nearest of the control group's ancestors.
     Cgroup,
@@ -113,7 +123,7 @@ pub enum LimitSource {
 }
 
 /// A limit and how much of it is taken by everything that counts against it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     /// The limit, in the area's unit.
     pub value: f64,
@@ -216,7 +226,7 @@ mod tests {
             target: Arc::new(Target { kind: Kind::Process, name: "a".into() }),
             info: TargetInfo::default(),
             identity: Identity { pid, start_ticks: 1 },
-            generation: 0,
+            generation: Generation::default(),
             started_at: 0.0,
         })
     }

@@ -53,6 +53,9 @@ pub(super) struct ServeArguments {
     /// Where the root of the watched system is mounted. Accepted as other exporters do; no collector reads below it yet.
     #[arg(long = "path.rootfs", value_name = "DIR", default_value = "/")]
     rootfs: PathBuf,
+    /// Keep what was learned in this directory, so that a restart goes on where it was. Off by default.
+    #[arg(long = "storage.path", value_name = "DIR")]
+    storage_path: Option<PathBuf>,
     /// Watch processes (on by default).
     #[arg(long = "collector.process", overrides_with = "no_process")]
     process: bool,
@@ -86,7 +89,13 @@ impl ServeArguments {
     fn start(self, listen: ListenOptions, config: Config) -> Result<(), Failure> {
         let collectors = self.collectors();
         let paths = Paths { procfs: self.procfs, sysfs: self.sysfs, rootfs: self.rootfs };
-        let options = Options { config_file: self.config_file, listen, paths, collectors };
+        let options = Options {
+            config_file: self.config_file,
+            listen,
+            paths,
+            storage_path: self.storage_path,
+            collectors,
+        };
         run::run(options, config).map_err(Failure::Other)
     }
 

@@ -17,7 +17,7 @@ mod limits;
 use super::{CollectError, Collector, Request, cgroup::Hierarchy, paths::Paths};
 use crate::{
     config::{Config, Processes},
-    sample::{Area, Batch, Errors, Identity, Kind, Limit, Member, Sample, Seconds, Target, Unit},
+    sample::{Area, Batch, Errors, Generation, Identity, Kind, Limit, Member, Sample, Seconds, Target, Unit},
 };
 use files::{Identified, Outcome, ProcessFiles, Procfs};
 use limits::LimitReader;
@@ -368,15 +368,17 @@ fn has_new_memory(peak_before: u64, peak_now: u64) -> bool {
     peak_now < peak_before - peak_before / 8
 }
 
-/// How many programs the process has been: one more than before when it called `exec`. A new name alone is none, since
-/// programs rename themselves.
-fn generation(identified: &Identified, pid: u32, before: Option<&Watched>) -> u32 {
+/// Which program the process is: another one than before when it called `exec`. A new name alone is none, since programs
+/// rename themselves.
+fn generation(identified: &Identified, pid: u32, before: Option<&Watched>) -> Generation {
+    let program = crc32fast::hash(identified.description.executable.as_bytes());
     let same_process = before
         .filter(|before| before.member.identity == Identity { pid, start_ticks: identified.start_ticks });
-    let Some(before) = same_process else { return 0 };
+    let Some(before) = same_process else { return Generation { program, execs: 0 } };
     let is_new =
         identified.program != before.program || has_new_memory(before.peak_bytes, identified.peak_bytes);
-    before.member.generation + u32::from(is_new)
+    let known = before.member.generation;
+    if is_new { Generation { program, execs: known.execs.saturating_add(1) } } else { known }
 }
 
 fn target(name: &str) -> Arc<Target> {

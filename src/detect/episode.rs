@@ -2,6 +2,7 @@
 
 use super::{finding::Finding, judge::Owner};
 use crate::sample::{Identity, Seconds};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// From this confidence on a leak is suspected.
@@ -43,7 +44,7 @@ impl LeakState {
 }
 
 /// The id of an episode: the same in every log line and answer about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EpisodeId(u64);
 
 impl EpisodeId {
@@ -65,7 +66,7 @@ impl fmt::Display for EpisodeId {
 }
 
 /// An open episode.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// Its id.
     pub id: EpisodeId,
@@ -80,7 +81,7 @@ pub struct Episode {
 }
 
 /// The state machine of one area: `None` → `Suspected` → `Confirmed` → `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeTracker {
     open: Option<Episode>,
     /// How long it has been sure, in seconds, those of high sureness counted more; none when it is not.

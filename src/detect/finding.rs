@@ -2,9 +2,10 @@
 
 use super::severity;
 use crate::sample::Seconds;
+use serde::{Deserialize, Serialize};
 
 /// The shape of an area's growth, by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pattern {
     /// Nothing that matters happens.
     Stable,
@@ -70,7 +71,7 @@ impl Pattern {
 }
 
 /// How much a finding matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// Nothing to do.
     #[default]
@@ -86,7 +87,7 @@ pub enum Severity {
 }
 
 /// An estimate with an interval around it, in the same unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The most likely value.
     pub value: f64,
@@ -97,7 +98,7 @@ pub struct Estimate {
 }
 
 /// The verdict on an area. Too little evidence is no finding at all, never a zero.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Growth of the floor in units a second, with its 90 % interval.
     pub growth: Estimate,
@@ -129,7 +130,7 @@ impl Finding {
 }
 
 /// The numbers behind a finding; its `Display` puts them into words.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// How far the floor rose over the deciding window, in units.
     pub rise: f64,

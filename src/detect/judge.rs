@@ -10,11 +10,15 @@ use super::{
 };
 use crate::{
     sample::{Identity, Seconds},
-    series::{ladder::Ladder, life::PastLife},
+    series::{
+        ladder::{Closed, Ladder},
+        life::PastLife,
+    },
 };
+use serde::{Deserialize, Serialize};
 
 /// The memory and the opinion of one area.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Judge {
     ladder: Ladder,
     judgement: Judgement,
@@ -87,6 +91,19 @@ impl Judge {
         Step { looked: true, transition }
     }
 
+    /// Whether this can be what a judge knew at `latest`, as far as its numbers are computed with: what was read from a
+    /// file may be anything. Samples from the future would keep out all those of the present.
+    #[must_use]
+    pub fn is_sound(&self, latest: Seconds) -> bool {
+        self.ladder.is_sound() && self.ladder.last_at() <= latest
+    }
+
+    /// Measures all horizons anew, for a [model](super::model) with another table than the one that they were measured
+    /// for.
+    pub fn measure_anew(&mut self, circumstances: &Circumstances, scratch: &mut Scratch) {
+        self.judgement.measure(&self.ladder, Closed::ALL, circumstances, scratch);
+    }
+
     /// The verdict of the last look; none while there is too little evidence.
     #[must_use]
     pub fn finding(&self) -> Option<&Finding> {
@@ -115,5 +132,19 @@ impl Judge {
     #[must_use]
     pub fn episode(&self) -> Option<&Episode> {
         self.tracker.episode()
+    }
+}
+
+#[cfg(test)]
+impl Judge {
+    /// Forgets what was measured and keeps what it was measured from.
+    pub(crate) fn forget_measures(&mut self) {
+        self.judgement.forget_measures();
+    }
+
+    /// Takes a verdict from outside for one of its own, and for one that has lasted.
+    pub(crate) fn believe(&mut self, finding: Finding, owner: Owner<'_>, at: Seconds) {
+        self.tracker.step(Some(&finding), owner, at, 0.0);
+        self.finding = Some(finding);
     }
 }

@@ -23,6 +23,7 @@ use crate::{
         life::{Life, PastLife},
     },
 };
+use serde::{Deserialize, Serialize};
 
 /// Quantiles of the normal distribution: 90 % lie within 1.645 deviations.
 pub const NINETY_PERCENT: f64 = 1.645;
@@ -37,7 +38,7 @@ const AGREES_FROM: f64 = 3.0;
 const AGREEING_PACE: f64 = 0.2;
 
 /// What is remembered between two verdicts on one area.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Judgement {
     binned: Binned,
     life: Life,
@@ -50,6 +51,7 @@ pub struct Judgement {
     /// The horizon that the estimates came from.
     decider: u8,
     /// What the model says of the features as they are; asked again only when one of them has become another byte.
+    #[serde(skip)]
     confidence: Option<f64>,
 }
 
@@ -159,7 +161,7 @@ impl Judgement {
     }
 
     /// Measures what is new and keeps it as bytes.
-    fn measure(
+    pub fn measure(
         &mut self,
         ladder: &Ladder,
         closed: Closed,
@@ -338,6 +340,14 @@ impl Pattern {
             self,
             Self::Linear | Self::Exponential | Self::Accelerating | Self::CacheBloat | Self::Fragmentation
         )
+    }
+}
+
+#[cfg(test)]
+impl Judgement {
+    pub(super) fn forget_measures(&mut self) {
+        let Self { life, past, decider, .. } = self.clone();
+        *self = Self { life, past, decider, ..Self::default() };
     }
 }
 

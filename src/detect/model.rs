@@ -7,6 +7,8 @@
 pub(super) mod weights;
 
 use super::{features::ALL_FEATURES, finding::Pattern};
+use serde::{Deserialize, Serialize};
+use serde_big_array::BigArray;
 
 /// Questions of a tree.
 const DEPTH: usize = 6;
@@ -22,9 +24,12 @@ const MAX_LOG_ODDS: f64 = 6.0;
 /// A feature and the border that it must lie above: "has more than so many borders below it".
 pub(super) type Question = (u8, u8);
 
+/// A number that tells this table's borders from another one's: bytes that were kept under others mean something else.
+pub const FINGERPRINT: u64 = fingerprint(&weights::BORDERS);
+
 /// The features of one area as bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binned([u8; ALL_FEATURES]);
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binned(#[serde(with = "BigArray")] [u8; ALL_FEATURES]);
 
 impl Default for Binned {
     fn default() -> Self {
@@ -79,6 +84,22 @@ impl Binned {
             leaf | usize::from(is_above) << bit
         })
     }
+}
+
+/// A hash of all borders (FNV-1a by words).
+const fn fingerprint(mut features: &[&[f32]]) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    while let Some((first, others)) = features.split_first() {
+        let mut borders = *first;
+        hash = (hash ^ borders.len() as u64).wrapping_mul(PRIME);
+        while let Some((border, higher)) = borders.split_first() {
+            hash = (hash ^ border.to_bits() as u64).wrapping_mul(PRIME);
+            borders = higher;
+        }
+        features = others;
+    }
+    hash
 }
 
 #[cfg(test)]

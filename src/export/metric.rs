@@ -200,6 +200,15 @@ pub mod own {
     /// What OTLP holds back.
     pub const OTLP_QUEUE: Metric = metric!("memleak_exporter_otlp_queue_batches", "memleak.exporter.otlp.queue_batches", "", Gauge, Source::Own, [],
         "Batches that wait for the OTLP endpoint.");
+    /// When the state was saved last.
+    pub const STORAGE_LAST_SAVE: Metric = metric!("memleak_exporter_storage_last_save_timestamp_seconds", "memleak.exporter.storage.last_save_timestamp", "s", Gauge, Source::Own, [],
+        "When the state that lies in --storage.path was taken, in Unix time. Absent without that flag, and until the first save.");
+    /// Saves that failed.
+    pub const STORAGE_FAILURES: Metric = metric!("memleak_exporter_storage_save_failures_total", "memleak.exporter.storage.save_failures", "", Counter, Source::Own, [],
+        "Saves of the state that failed; the state before stays in place. Absent without --storage.path.");
+    /// What did not fit.
+    pub const STORAGE_LEFT_OUT: Metric = metric!("memleak_exporter_storage_areas_left_out", "memleak.exporter.storage.areas_left_out", "", Gauge, Source::Own, [],
+        "Areas whose past did not fit into the last saved state. Absent without --storage.path.");
     /// Requests.
     pub const HTTP_REQUESTS: Metric = metric!("memleak_exporter_http_requests_total", "memleak.exporter.http.requests", "", Counter, Source::Own, ["handler", "code"],
         "HTTP requests answered, by handler and status code.");
@@ -208,7 +217,7 @@ pub mod own {
     pub const ALL: &[&Metric] = &[
         &BUILD_INFO, &LAST_TICK, &TICKS, &INTERVAL, &COLLECTOR_SUCCESS, &COLLECTOR_DURATION, &COLLECTOR_ERRORS, &DETECT_DURATION,
         &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP, &OTLP_EXPORTS,
-        &OTLP_QUEUE, &HTTP_REQUESTS,
+        &OTLP_QUEUE, &STORAGE_LAST_SAVE, &STORAGE_FAILURES, &STORAGE_LEFT_OUT, &HTTP_REQUESTS,
     ];
 }
 

@@ -29,7 +29,7 @@ const STEP_SECS: [f64; 14] =
 /// that does not grow.
 const GROWTH_BYTES_PER_SEC: [f64; 8] = [0.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
 /// Confidence, with a bound at each threshold of an episode, finer where the calibration is promised.
-const CONFIDENCE: [f64; 9] = [0.1, 0.25, CLEAR_BELOW, 0.6, SUSPECT_AT, 0.8, CONFIRM_AT, 0.95, 1.0];
+const CONFIDENCE: [f64; 9] = [0.1, CLEAR_BELOW, 0.4, 0.6, SUSPECT_AT, 0.8, CONFIRM_AT, 0.95, 1.0];
 /// From onset to confirmation: one minute, for a fast leak, to a week, for one that a day's rhythm hides.
 const DELAY_SECS: [f64; 11] =
     [60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0, 172_800.0, 604_800.0];
@@ -109,7 +109,16 @@ pub struct Own {
     reload_successful: IntGauge,
     reloaded_at: Gauge,
     otlp: OtlpStats,
+    storage: Storage,
     http_requests: IntCounterVec,
+}
+
+/// What saving the state tells; absent while nothing is saved.
+#[derive(Debug)]
+struct Storage {
+    saved_at: GaugeVec,
+    failures: IntCounterVec,
+    left_out: GaugeVec,
 }
 
 /// What judging tells.
@@ -144,6 +153,11 @@ impl Own {
             reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
             reloaded_at: gauge(&registry, &own::RELOAD_TIMESTAMP)?,
             otlp: otlp_stats(&registry)?,
+            storage: Storage {
+                saved_at: gauges(&registry, &own::STORAGE_LAST_SAVE)?,
+                failures: counters(&registry, &own::STORAGE_FAILURES)?,
+                left_out: gauges(&registry, &own::STORAGE_LEFT_OUT)?,
+            },
             http_requests: counters(&registry, &own::HTTP_REQUESTS)?,
             registry,
         };
@@ -227,6 +241,22 @@ impl Own {
     #[must_use]
     pub fn otlp(&self) -> OtlpStats {
         self.otlp.clone()
+    }
+
+    /// The state will be saved from now on.
+    pub fn state_is_kept(&self) {
+        self.storage.failures.with_label_values::<&str>(&[]);
+    }
+
+    /// The state as it was at `at` was saved, without the past of so many areas.
+    pub fn state_saved(&self, at: Seconds, left_out: u32) {
+        self.storage.saved_at.with_label_values::<&str>(&[]).set(at);
+        self.storage.left_out.with_label_values::<&str>(&[]).set(f64::from(left_out));
+    }
+
+    /// The state could not be saved.
+    pub fn state_not_saved(&self) {
+        self.storage.failures.with_label_values::<&str>(&[]).inc();
     }
 
     /// An HTTP request was answered with this status by the named handler.

@@ -4,6 +4,7 @@ use super::{
     clock::{Clock, Now, instant},
     present::{LeftOut, Presentation},
     report,
+    storage::Storage,
     watch::{Event, Watch},
     workers::{Build, Collected, Outcome, Workers},
 };
@@ -62,6 +63,8 @@ pub(super) struct Surroundings {
     pub(super) own: Arc<Own>,
     pub(super) exposition: Arc<Exposition>,
     pub(super) clock: Clock,
+    /// Where the state is kept, if it is.
+    pub(super) storage: Option<Storage>,
 }
 
 /// The ticking part.
@@ -82,13 +85,16 @@ impl Ticker {
     /// Builds everything, so that what can fail does so before anything runs.
     pub(super) fn new(
         config: &Config,
-        surroundings: Surroundings,
+        mut surroundings: Surroundings,
         pusher: Option<Pusher>,
     ) -> std::io::Result<Self> {
         let workers = start_workers(config, &surroundings)?;
         let interval = config.sampling.interval;
         let mut watch = Watch::new(config.processes.judge.clone(), interval.as_secs_f64());
         watch.set_budgets(&config.sensitivity);
+        if let Some(storage) = &mut surroundings.storage {
+            storage.hand_over(&mut watch);
+        }
         Ok(Self {
             workers,
             watch,
@@ -113,13 +119,21 @@ impl Ticker {
                     // A shorter interval counts from now on, not from the end of the old one.
                     next = next.min(instant() + self.interval);
                 }
-                Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return self.pusher,
+                Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return self.end(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.tick();
                     next = following(next, self.interval);
                 }
             }
         }
+    }
+
+    fn end(mut self) -> Option<Pusher> {
+        let Surroundings { storage, clock, own, .. } = &mut self.surroundings;
+        if let Some(storage) = storage.take() {
+            storage.finish(&self.watch, clock, own);
+        }
+        self.pusher
     }
 
     fn tick(&mut self) {
@@ -138,6 +152,10 @@ impl Ticker {
         let own = &self.surroundings.own;
         own.judged(self.watch.judged_count(), instant().duration_since(judging_began).as_secs_f64());
         self.publish(now);
+        let Surroundings { storage, clock, own, .. } = &mut self.surroundings;
+        if let Some(storage) = storage {
+            storage.tick(&self.watch, clock, own);
+        }
     }
 
     fn suspects(&self) -> HashSet<crate::sample::Identity> {
@@ -189,7 +207,7 @@ impl Ticker {
 
     /// Logs and counts what happened at this tick.
     fn tell(&mut self) {
-        let own = &self.surroundings.own;
+        let Surroundings { own, storage, .. } = &mut self.surroundings;
         for event in self.events.drain(..) {
             match event {
                 Event::Budget(change) => report::budget(&change),
@@ -197,6 +215,9 @@ impl Ticker {
                 Event::Restart { target, is_service } => report::restart(&target, is_service),
                 Event::Episode { member, area, transition, finding } => {
                     report::episode(&member, &area, &transition, finding.as_ref());
+                    if let Some(storage) = storage {
+                        storage.note_news();
+                    }
                     if transition.to == LeakState::Confirmed
                         && let Some(confirmed_at) = transition.episode.confirmed_at
                     {

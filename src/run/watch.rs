@@ -12,12 +12,15 @@ use crate::{
     sample::{Area, Batch, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
     series::life::PastLife,
 };
+use serde::{Deserialize, Serialize};
+pub(super) use state::{Encoded, Remembered};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 mod budgets;
+mod state;
 
 pub(super) use self::budgets::BudgetChange;
 
@@ -54,6 +57,7 @@ pub(super) struct WatchedMember {
 }
 
 /// One area of one process.
+#[derive(Serialize, Deserialize)]
 pub(super) struct WatchedArea {
     pub(super) area: Area,
     pub(super) size: f64,
@@ -63,18 +67,21 @@ pub(super) struct WatchedArea {
 }
 
 /// A target's history.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct TargetRecord {
     pub(super) info: TargetInfo,
     pub(super) restarts: u64,
     pub(super) episodes: u64,
+    #[serde(skip)]
     pub(super) is_expected: bool,
     /// Processes at the last tick.
     pub(super) members: u32,
     /// Since when it has had processes without a break; none while it has none.
     generation_since: Option<Seconds>,
     last_generation_life_secs: f64,
+    #[serde(skip)]
     survivors: u32,
+    #[serde(skip)]
     newcomers: u32,
     gone_since: Option<Seconds>,
     /// How the last process of this target fared, by area.

@@ -16,6 +16,7 @@ mod ring;
 
 use crate::sample::Seconds;
 use ring::Ring;
+use serde::{Deserialize, Serialize};
 
 /// Buckets of a level.
 pub const BUCKETS: usize = 36;
@@ -33,7 +34,7 @@ const SHORTEST_SECS: f64 = 0.999;
 const TRIAL_SECS: f64 = 3.0;
 
 /// One area's past.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ladder {
     /// Sizes are kept as differences from this one, so that narrow numbers are exact enough at any size.
     anchor: f64,
@@ -83,6 +84,9 @@ pub struct Past {
 pub struct Closed(u8);
 
 impl Closed {
+    /// All levels did.
+    pub const ALL: Self = Self(u8::MAX);
+
     /// Whether any level did.
     #[must_use]
     pub const fn any(self) -> bool {
@@ -100,7 +104,7 @@ impl Ladder {
     /// An empty past for samples that come every `interval_secs` seconds.
     #[must_use]
     pub fn new(interval_secs: f64) -> Self {
-        let pace = if interval_secs < SHORTEST_SECS { interval_secs.max(1e-3) / TRIAL_SECS } else { 1.0 };
+        let pace = pace(interval_secs);
         let least_width = LEAST_INTERVALS * interval_secs / pace;
         let finest = (0..LEVELS).find(|level| width_secs(*level) >= least_width).unwrap_or(LEVELS - 1);
         Self {
@@ -210,6 +214,22 @@ impl Ladder {
             .map(|(floor, ceiling)| Past { floor: self.anchor + floor, ceiling: self.anchor + ceiling });
     }
 
+    /// Whether this can be the past of an area, as far as its numbers are computed with: what was read from a file may be
+    /// anything.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let most_rings = LEVELS.saturating_sub(self.finest());
+        let is_number_where_begun = |value: f64| value.is_finite() || self.rings.is_empty();
+        self.finest() < LEVELS
+            && self.rings.len() <= most_rings
+            && self.pace.is_finite()
+            && self.pace > 0.0
+            && [self.anchor, self.first_at, self.last_at, self.last_size]
+                .into_iter()
+                .all(is_number_where_begun)
+            && self.rings.iter().all(Ring::is_sound)
+    }
+
     /// Bytes on the heap and in the struct itself.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
@@ -247,6 +267,12 @@ impl Ladder {
             ring.widen(index, floor, ceiling);
         }
     }
+}
+
+/// Real seconds for each second of the grid, at this sampling interval: 1 but for trials in fast motion.
+#[must_use]
+pub fn pace(interval_secs: f64) -> f64 {
+    if interval_secs < SHORTEST_SECS { interval_secs.max(1e-3) / TRIAL_SECS } else { 1.0 }
 }
 
 /// Width of a bucket of a level of the grid, in seconds of the grid.
@@ -372,6 +398,23 @@ mod tests {
             ladder.push(at, size);
         }
         assert_eq!((ladder.first_at(), ladder.last_at(), ladder.last_size()), (10.0, 12.0, 6.0));
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_computed_with_are_noticed() {
+        let mut ladder = Ladder::new(3.0);
+        assert!(ladder.is_sound(), "before the first sample");
+        ladder.push(1.0, 5.0);
+        assert!(ladder.is_sound());
+        for spoilt in [
+            Ladder { finest: 8, ..ladder.clone() },
+            Ladder { rings: vec![Ring::new(); LEVELS + 1], ..ladder.clone() },
+            Ladder { pace: 0.0, ..ladder.clone() },
+            Ladder { anchor: f64::NAN, ..ladder.clone() },
+            Ladder { last_at: f64::INFINITY, ..ladder.clone() },
+        ] {
+            assert!(!spoilt.is_sound(), "{spoilt:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! life tells how much is still to come in this one, and whether the last one levelled off at all.
 
 use crate::sample::Seconds;
+use serde::{Deserialize, Serialize};
 
 /// Ages at which the rise is noted: 16 s, 48 s, … 33 days.
 const MARKS: usize = 12;
@@ -13,7 +14,7 @@ const FIRST_MARK_SECS: f64 = 16.0;
 const MARK_RATIO: f64 = 3.0;
 
 /// The rise of the floor since the start of one life, at some ages.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Life {
     first_floor: f64,
     newest_floor: f64,
@@ -22,7 +23,7 @@ pub struct Life {
 }
 
 /// What is remembered of the life before.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PastLife {
     /// How many lives there were.
     pub lives: u16,

@@ -9,8 +9,13 @@ use crate::{
     exposition::Scrape,
     process::{now, pause},
     programs::{Family, Program},
+    storage::{first_sight, wait_for_a_save},
 };
-use std::{collections::BTreeSet, time::Duration};
+use rustix::process::Signal;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// The exporter's growth and the independent slope may differ by this share.
 const AGREEMENT: f64 = 0.15;
@@ -72,7 +77,11 @@ fn of_ten_programs_exactly_the_five_that_leak_are_confirmed() {
 
 fn check(form: &Form) {
     let scratch = Scratch::new("leaks");
-    let exporter = Exporter::start_configured(&scratch, &PROGRAMS.configuration(form.interval, ""), &[]);
+    let start = || {
+        let storage = format!("--storage.path={}", scratch.path.join("state").display());
+        Exporter::start_configured(&scratch, &PROGRAMS.configuration(form.interval, ""), &[&storage])
+    };
+    let exporter = start();
     let leaking: Vec<Watched> =
         ["node", "python", "go", "java", "c"].map(|runtime| Watched::leaking(runtime, form)).into();
     let healthy = [
@@ -83,7 +92,10 @@ fn check(form: &Form) {
         PROGRAMS.start("go", "steady", &[]),
     ];
     let (leaking, ever) = follow(&exporter, form, leaking);
-    let scrape = exporter.scrape();
+    let scrape = kill(exporter);
+    let again = first_sight(&start());
+    assert_eq!(confirmed(&again), confirmed(&scrape), "confirmed after the exporter was killed");
+    assert_eq!(begun(&again), begun(&scrape), "when the leaks began");
     for program in &leaking {
         eprintln!("{}", program.row(&scrape));
     }
@@ -96,6 +108,21 @@ fn check(form: &Form) {
     for program in &leaking {
         program.agrees(&scrape);
     }
+}
+
+/// Kills the exporter once what it shows is saved; gives what it showed.
+fn kill(mut exporter: Exporter) -> Scrape {
+    wait_for_a_save(&exporter);
+    let scrape = exporter.scrape();
+    exporter.process.signal(Signal::KILL);
+    exporter.process.wait(Duration::from_secs(60));
+    scrape
+}
+
+/// When the open episodes began, to the second.
+fn begun(scrape: &Scrape) -> BTreeMap<String, String> {
+    let all = scrape.all("memleak_area_leak_start_timestamp_seconds", &[("area", "anon")]);
+    all.map(|series| (series.labels["target"].clone(), format!("{:.0}", series.value))).collect()
 }
 
 /// A leaking program with what the independent reader saw of it.

@@ -28,3 +28,4 @@ mod reloads;
 mod repository;
 mod restarts;
 mod shipped_files;
+mod storage;

@@ -153,13 +153,13 @@ fn exec_makes_another_program_of_the_same_process() {
     tree.process(10, "node", 3000);
     let batch = look(&mut collector, 3.0);
     let (member, _) = batch.readings().next().unwrap();
-    assert_eq!((&*member.target.name, member.generation), ("node", 1));
+    assert_eq!((&*member.target.name, member.generation.execs), ("node", 1));
 
     // The same program once more: only its memory tells.
     tree.process(10, "node", 100);
     let batch = look(&mut collector, 100.0);
     let (member, _) = batch.readings().next().unwrap();
-    assert_eq!((&*member.target.name, member.generation), ("node", 2));
+    assert_eq!((&*member.target.name, member.generation.execs), ("node", 2));
 }
 
 #[test]

@@ -34,6 +34,8 @@ fn live(own: &Own) {
     own.confirmed(120.0);
     own.otlp().sent.inc();
     own.otlp().queued.set(2);
+    own.state_is_kept();
+    own.state_saved(1_700_000_002.0, 3);
     own.request_answered("metrics", 200);
 }
 

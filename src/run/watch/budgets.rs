@@ -9,7 +9,7 @@ use crate::{
     budget::Budget,
     config::Sensitivity,
     detect::budget::{BudgetJudge, Change, Reading},
-    sample::{Area, Identity, LimitSource, Seconds, Target},
+    sample::{Area, Generation, Identity, LimitSource, Seconds, Target},
     snapshot::RuleView,
 };
 use std::{
@@ -51,7 +51,7 @@ struct BudgetedArea {
     judge: Option<BudgetJudge>,
     together: Together,
     /// The size at which each process settled. A process that calls `exec` is another one.
-    settled: HashMap<(Identity, u32), Settled>,
+    settled: HashMap<(Identity, Generation), Settled>,
 }
 
 struct Settled {

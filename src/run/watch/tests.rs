@@ -1,7 +1,7 @@
 //! What is remembered, on batches made by hand: who is here, who was replaced, who leaks.
 
 use super::*;
-use crate::sample::{Kind, LimitSource, Unit};
+use crate::sample::{Generation, Kind, LimitSource, Unit};
 
 const INTERVAL_SECS: f64 = 3.0;
 
@@ -10,7 +10,7 @@ pub(in crate::run) fn member(target: &str, pid: u32, started_at: Seconds) -> Arc
         target: Arc::new(Target { kind: Kind::Process, name: target.into() }),
         info: TargetInfo::default(),
         identity: Identity { pid, start_ticks: u64::from(pid) },
-        generation: 0,
+        generation: Generation::default(),
         started_at,
     })
 }
@@ -125,7 +125,7 @@ fn a_program_that_runs_itself_anew_is_a_restart() {
         target: Arc::clone(&first.target),
         info: TargetInfo::default(),
         identity: first.identity,
-        generation: 1,
+        generation: Generation { execs: 1, ..first.generation },
         started_at: 0.0,
     });
     let mut watch = watching();

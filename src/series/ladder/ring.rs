@@ -4,6 +4,8 @@
 //! within a 65 000th of it. When a size no longer fits, the ring is written anew around its present range.
 
 use super::BUCKETS;
+use serde::{Deserialize, Serialize};
+use serde_big_array::BigArray;
 
 /// Marks a missing bucket.
 const MISSING: i16 = i16::MIN;
@@ -13,9 +15,11 @@ const REACH: f32 = 32_000.0;
 const FILLED: f32 = 18_000.0;
 /// The finest unit: a part of a byte or of an object matters to nobody.
 const LEAST_UNIT: f32 = 0.0625;
+/// No bucket has a number beyond this: it could not be computed with.
+const MOST_INDEX: u64 = 1 << 53;
 
 /// One resolution of one area.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ring {
     /// The number of the open bucket, counted from the epoch in this level's width.
     open_index: i64,
@@ -36,7 +40,9 @@ pub(super) struct Ring {
     used: u8,
     is_open: bool,
     /// The slot is the bucket's number modulo [`BUCKETS`].
+    #[serde(with = "BigArray")]
     floors: [i16; BUCKETS],
+    #[serde(with = "BigArray")]
     ceilings: [i16; BUCKETS],
 }
 
@@ -57,6 +63,16 @@ impl Ring {
             floors: [MISSING; BUCKETS],
             ceilings: [MISSING; BUCKETS],
         }
+    }
+
+    /// Whether its numbers can be computed with; see [`super::Ladder::is_sound`].
+    pub(super) fn is_sound(&self) -> bool {
+        [self.open_index, self.newest_index].iter().all(|index| index.unsigned_abs() <= MOST_INDEX)
+            && usize::from(self.used) <= BUCKETS
+            && self.origin.is_finite()
+            && self.unit.is_finite()
+            && self.unit >= LEAST_UNIT
+            && (!self.is_open || (self.open_floor.is_finite() && self.open_ceiling.is_finite()))
     }
 
     /// How many slots are in use, missing buckets included.
@@ -227,6 +243,26 @@ mod tests {
         let kept = floors(&sizes);
         for (kept, size) in kept.iter().zip(sizes.iter().skip(sizes.len() - 36)) {
             assert!((kept - f64::from(*size)).abs() <= 4.0, "{kept} for {size}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_computed_with_are_noticed() {
+        let mut ring = Ring::new();
+        ring.widen(7, 1.0, 2.0);
+        assert!(ring.is_sound());
+        for spoil in [
+            |ring: &mut Ring| ring.open_index = i64::MAX,
+            |ring: &mut Ring| ring.newest_index = i64::MIN,
+            |ring: &mut Ring| ring.used = 37,
+            |ring: &mut Ring| ring.unit = 0.0,
+            |ring: &mut Ring| ring.unit = f32::NAN,
+            |ring: &mut Ring| ring.origin = f32::INFINITY,
+            |ring: &mut Ring| ring.open_floor = f32::NAN,
+        ] {
+            let mut spoilt = ring.clone();
+            spoil(&mut spoilt);
+            assert!(!spoilt.is_sound(), "{spoilt:?}");
         }
     }
 
