@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The memory and the opinion of one area.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Judge {
     ladder: Ladder,
     judgement: Judgement,
