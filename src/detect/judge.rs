@@ -89,10 +89,10 @@ impl Judge {
         self.finding.as_ref()
     }
 
-    /// How long a change of mind about the last verdict must last, in seconds.
+    /// How long a change of mind must last, in seconds.
     #[must_use]
     pub fn patience_secs(&self) -> f64 {
-        self.finding.as_ref().map_or(0.0, |finding| patience_secs(finding, self.ladder.pace()))
+        patience_secs(self.ladder.pace())
     }
 
     /// What people are told.

@@ -195,7 +195,7 @@ def leak(p, rate, onset, age, life):
     begun = p.t >= onset
     with_work = rng.random() < 0.5
     pace = (p.load if with_work else np.ones(p.n)) * begun * rate * p.dt
-    kind = rng.choice(["smooth", "pieces", "bursts", "faster"], p=[0.55, 0.25, 0.1, 0.1])
+    kind = rng.choice(["smooth", "pieces", "table", "bursts", "faster"], p=[0.4, 0.22, 0.22, 0.08, 0.08])
     name = "linear"
     if kind == "pieces":
         piece = log_uniform(rng, 64 * KB, max(128 * KB, rate * 1200))
@@ -210,7 +210,14 @@ def leak(p, rate, onset, age, life):
         name = "exponential"
     leaked = np.cumsum(pace)
     starts = np.searchsorted(life, np.arange(1, life.max() + 1))
-    return leaked - np.r_[0.0, leaked[starts]][life], name
+    leaked = leaked - np.r_[0.0, leaked[starts]][life]
+    if kind == "table":
+        # A hash table or a vector that holds what is leaked grows by a factor each time it is full.
+        share, factor = rng.uniform(0.15, 0.6), rng.choice([1.125, 1.5, 2.0, 2.0])
+        first = log_uniform(rng, 64 * KB, 2 * MB)
+        table = first * factor ** np.ceil(np.log(np.maximum(share * leaked, first) / first) / np.log(factor) - 1e-9)
+        leaked = (1 - share) * leaked + np.where(leaked > 0, table, 0.0)
+    return leaked, name
 
 
 def draw(rng, interval, hours):

@@ -133,6 +133,23 @@ fn write_series(out: &mut impl Write, number: usize, summary: &Summary) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::analyze::{csv::Point, summary::tests::called};
+
+    #[test]
+    fn no_name_becomes_markup() {
+        let mut summary = called("<script>'\"&");
+        summary.take_in(Point { at: 0.0, size: 0.0 });
+        let mut page = Vec::new();
+        write(&mut page, &[summary]).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        assert!(!page.contains("<script"), "{page}");
+        assert_eq!(
+            page.matches("&lt;script&gt;&#39;&quot;&amp;").count(),
+            2,
+            "in the table and above the picture"
+        );
+        assert!(!page.contains("NaN") && !page.contains("\"inf"), "{page}");
+    }
 
     #[test]
     fn the_page_needs_nothing_from_outside() {

@@ -159,3 +159,23 @@ fn episode_record(episode: &EpisodeSummary, unit: Unit) -> EpisodeRecord {
         leaked_objects,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::analyze::summary::tests::finding;
+
+    #[test]
+    fn each_unit_has_its_keys_and_nothing_is_infinite() {
+        let mut finding = finding(0.9, 1.0);
+        finding.time_to_limit = Some(Estimate { value: 5.0, lower: 2.5, upper: f64::INFINITY });
+        let keys = |unit| serde_json::to_string(&Estimates::of(&finding, unit)).unwrap();
+        let (bytes, objects) = (keys(Unit::Bytes), keys(Unit::Objects));
+        assert!(
+            bytes.contains("\"growth_bytes_per_second\":0.9,") && !bytes.contains("objects_per"),
+            "{bytes}"
+        );
+        assert!(objects.contains("\"growth_objects_per_second\":0.9,"), "{objects}");
+        assert!(bytes.contains("\"time_to_limit_high\":1e+18"), "{bytes}");
+    }
+}

@@ -29,12 +29,13 @@ pub(super) struct Label {
 pub(super) struct Labels(HashMap<String, Label>);
 
 impl Label {
-    /// The limit in this unit.
+    /// The limit in this unit. A limit of 0 is none, as in many a tool.
     pub(super) fn limit(&self, unit: Unit) -> Option<f64> {
-        match unit {
+        let limit = match unit {
             Unit::Bytes => self.limit_bytes,
             Unit::Objects => self.limit_objects,
-        }
+        };
+        limit.filter(|limit| *limit > 0.0)
     }
 
     /// When the process was started anew, in seconds of the series.
@@ -49,7 +50,7 @@ impl Label {
         }
         let limits = [("limit_bytes", self.limit_bytes), ("limit_objects", self.limit_objects)];
         let limit =
-            limits.into_iter().find_map(|(key, limit)| Some((key, limit.filter(|limit| *limit <= 0.0)?)));
+            limits.into_iter().find_map(|(key, limit)| Some((key, limit.filter(|limit| *limit < 0.0)?)));
         limit.map(|(key, limit)| format!("`{key}` of {limit}, which is no limit"))
     }
 }
@@ -109,7 +110,8 @@ mod tests {
     fn limit_and_restarts_are_read_and_the_answers_are_not() {
         let labels = read(
             "{\"label\": {\"of\": [\"any sort\"]}, \"onset_s\": \"soon\", \"name\": \"a\", \"limit_bytes\": 1e9, \
-             \"restarts_s\": [5, 7.5]}\r\n\n{\"name\": \"b\", \"limit_bytes\": null, \"limit_objects\": 7}\n",
+             \"restarts_s\": [5, 7.5]}\r\n\n{\"name\": \"b\", \"limit_bytes\": null, \"limit_objects\": 7}\n\
+             {\"name\": \"d\", \"limit_bytes\": 0}\n",
         );
         let labels = labels.unwrap();
         let a = labels.of("a").unwrap();
@@ -118,6 +120,7 @@ mod tests {
         let b = labels.of("b").unwrap();
         assert_eq!((b.limit(Unit::Bytes), b.limit(Unit::Objects), b.restarts()), (None, Some(7.0), None));
         assert!(labels.of("c").is_none());
+        assert_eq!(labels.of("d").unwrap().limit(Unit::Bytes), None, "0 is no limit");
     }
 
     #[test]
@@ -127,7 +130,7 @@ mod tests {
             ("{\"name\": 5}\n", "(column 10) in \"{\\\"name\\\": 5}\"; expected an object such as"),
             ("{\"limit_bytes\": 5}\n", "labels.jsonl:1: found missing field `name`"),
             ("{\"name\": \"a\", \"limit_bytes\": \"1GiB\"}", "invalid type: string \"1GiB\", expected f64"),
-            ("{\"name\": \"a\", \"limit_bytes\": 0}", "found `limit_bytes` of 0, which is no limit"),
+            ("{\"name\": \"a\", \"limit_bytes\": -1}", "found `limit_bytes` of -1, which is no limit"),
             ("{\"name\": \"a\"}\n{\"name\": \"a\"}\n", "labels.jsonl:2: found \"a\" a second time"),
             ("{\"name\": \"\"}\n", "found an empty `name`"),
             ("name,limit\n", "labels.jsonl:1: found expected "),

@@ -166,7 +166,7 @@ impl Audience for Summary {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         detect::{
@@ -176,7 +176,7 @@ mod tests {
         sample::{Area, Identity},
     };
 
-    fn finding(confidence: f64, floor: f64) -> Finding {
+    pub(in super::super) fn finding(confidence: f64, floor: f64) -> Finding {
         Finding {
             growth: Estimate { value: confidence, lower: 0.5, upper: 1.5 },
             confidence,
@@ -202,15 +202,19 @@ mod tests {
     }
 
     fn summary() -> Summary {
+        called("a")
+    }
+
+    pub(in super::super) fn called(name: &str) -> Summary {
         let series = Series {
-            name: "a".into(),
+            name: name.into(),
             area: Area::new("anon", Unit::Bytes),
             limit: None,
             restarts: Vec::new(),
             started_at: None,
             interval_secs: 1.0,
         };
-        Summary::new(series, 0.0, false)
+        Summary::new(series, 0.0, true)
     }
 
     #[test]
