@@ -75,8 +75,9 @@ fn each_course(criterion: &mut Criterion) {
 
 /// A thousand areas of all courses and ages, one sample each: nine of ten are quiet, as on a calm machine.
 fn a_mix(criterion: &mut Criterion) {
-    let mut areas: Vec<Watched> =
-        (0..1000u32).map(|number| Watched::aged(mixed(number), 3.0, number.into(), age_secs(number))).collect();
+    let mut areas: Vec<Watched> = (0..1000u32)
+        .map(|number| Watched::aged(mixed(number), 3.0, number.into(), age_secs(number)))
+        .collect();
     let mut scratch = Scratch::default();
     let mut group = criterion.benchmark_group("judge");
     group.throughput(Throughput::Elements(areas.len() as u64));
@@ -128,7 +129,9 @@ fn judge_bytes(ladder: &Ladder) -> usize {
 
 /// The same samples, judged here and fitted anew at each sample there, in the same run.
 fn beside_naive_fits() {
-    println!("\nnanoseconds a sample, and how many times as much a fit of the last hour at each sample takes\n");
+    println!(
+        "\nnanoseconds a sample, and how many times as much a fit of the last hour at each sample takes\n"
+    );
     println!("| series | judge | least squares | times | Theil-Sen | times |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for course in Course::ALL {
@@ -167,7 +170,9 @@ fn nanoseconds(count: u32, mut work: impl FnMut()) -> f64 {
 fn a_million_areas() {
     let available = kibibytes("/proc/meminfo", "MemAvailable:");
     if available < ROOM_KIB {
-        println!("\na million areas: left out, for {available} KiB of memory are free and {ROOM_KIB} are wanted");
+        println!(
+            "\na million areas: left out, for {available} KiB of memory are free and {ROOM_KIB} are wanted"
+        );
         return;
     }
     let ends_at = START + ALL_SPEAK_SECS;
@@ -177,7 +182,11 @@ fn a_million_areas() {
     let mut judges: Vec<Judge> = Vec::with_capacity(MILLION);
     judges.extend((0..MILLION).zip(kinds.iter().cycle()).map(|(_, kind)| kind.judge.clone()));
     let grown = kibibytes("/proc/self/status", "VmRSS:").saturating_sub(before);
-    println!("\na million areas, from four minutes to three days old: {} MiB, {} bytes each", grown / 1024, grown * 1024 / 1_000_000);
+    println!(
+        "\na million areas, from four minutes to three days old: {} MiB, {} bytes each",
+        grown / 1024,
+        grown * 1024 / 1_000_000
+    );
 
     let mut scratch = Scratch::default();
     let mut ticks: Vec<f64> = (0..8u32)
@@ -194,7 +203,9 @@ fn a_million_areas() {
     ticks.sort_by(f64::total_cmp);
     let mean = ticks.iter().sum::<f64>() / 8.0;
     let [least, .., most] = ticks.as_slice() else { return };
-    println!("a tick over all of them: {mean:.2} s on average, {least:.2} s where no bucket closes, {most:.2} s at most");
+    println!(
+        "a tick over all of them: {mean:.2} s on average, {least:.2} s where no bucket closes, {most:.2} s at most"
+    );
 }
 
 /// What several of the million are clones of: an area that is so old now.
@@ -208,8 +219,7 @@ struct Kind {
 impl Kind {
     fn until(ends_at: f64, number: u32) -> Self {
         let began_at = ends_at - age_secs(number);
-        let mut kind =
-            Self { judge: Judge::new(3.0), course: mixed(number), began_at, seed: number.into() };
+        let mut kind = Self { judge: Judge::new(3.0), course: mixed(number), began_at, seed: number.into() };
         let mut scratch = Scratch::default();
         let mut at = began_at;
         while at < ends_at {

@@ -99,7 +99,8 @@ impl Watched {
 
 /// Judges one sample as a tick does.
 pub(crate) fn take_in(judge: &mut Judge, at: f64, size: f64, scratch: &mut Scratch) {
-    let limit = Limit { value: 8192.0 * MEBIBYTE, used: size + 1024.0 * MEBIBYTE, source: LimitSource::Cgroup };
+    let limit =
+        Limit { value: 8192.0 * MEBIBYTE, used: size + 1024.0 * MEBIBYTE, source: LimitSource::Cgroup };
     let circumstances = Circumstances { unit: Unit::Bytes, started_at: START, limit: Some(limit) };
     let owner = Owner { identity: Identity { pid: 1, start_ticks: 1 }, area: "anon" };
     judge.take_in(at, size, &circumstances, owner, scratch);

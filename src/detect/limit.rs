@@ -8,6 +8,8 @@ const EIGHTY_PERCENT: f64 = 1.282;
 const FARTHEST_SECS: f64 = 10.0 * 365.25 * 86_400.0;
 /// The present pace is never known better than this share, however well the line fits: loads change.
 const LEAST_UNCERTAINTY: f64 = 0.04;
+/// Beyond this the factor between the ends of an interval would be no number.
+const LARGEST_EXPONENT: f64 = 700.0;
 /// An exponential is the likelier one from this gain over the line on, and possible from the lower one on.
 const LIKELY_GAIN: f64 = 0.5;
 const POSSIBLE_GAIN: f64 = 0.1;
@@ -28,7 +30,7 @@ pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
     let least = (room - horizon.amplitude).max(0.0);
     let error = (horizon.drift.error / slope).max(LEAST_UNCERTAINTY);
     // Errors of a pace are ratios: the interval is one of logarithms, and never ends below 0.
-    let factor = (EIGHTY_PERCENT * error).exp();
+    let factor = (EIGHTY_PERCENT * error).min(LARGEST_EXPONENT).exp();
     let mut estimate = Estimate {
         value: least / slope,
         lower: least / slope / factor,
@@ -76,6 +78,14 @@ mod tests {
         let last = 1e7 * (35.0f64 * 60.0 / 700.0).exp();
         let expected = 700.0 * (1e9 / last).ln_1p();
         assert!(estimate.lower < expected && expected < estimate.upper, "{estimate:?} {expected}");
+    }
+
+    #[test]
+    fn where_nothing_is_known_of_the_pace_the_interval_is_wide_and_still_one_of_numbers() {
+        let mut vague = horizon(|at| 1e5 * at);
+        vague.drift.error = 1e9 * vague.drift.slope;
+        let used_up = time_to_limit(0.0, &vague).unwrap();
+        assert!(used_up.lower <= used_up.value && used_up.value <= used_up.upper, "{used_up:?}");
     }
 
     #[test]

@@ -197,7 +197,15 @@ pub(super) mod tests {
 
     fn hear(summary: &mut Summary, occasion: Occasion, at: Seconds, told: Option<(&Finding, &Episode)>) {
         let (finding, episode) = told.unzip();
-        let standing = Standing { occasion, at, state: LeakState::None, confidence: 0.0, finding, episode };
+        let standing = Standing {
+            occasion,
+            at,
+            state: LeakState::None,
+            confidence: 0.0,
+            finding,
+            episode,
+            patience_secs: 0.0,
+        };
         summary.hear(&standing).unwrap();
     }
 
