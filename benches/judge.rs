@@ -13,7 +13,7 @@ mod series;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use memleak_exporter::{
     detect::{judge::Judge, judgement::Scratch},
-    series::{ladder::Ladder, life::PastLife},
+    series::ladder::Ladder,
 };
 use naive::Recent;
 use series::{Course, START, Watched, take_in};
@@ -112,19 +112,19 @@ fn sizes() {
     println!("| --- | --- | --- | --- |");
     for (age, secs) in [("new", 0.0), ("10 min", 600.0), ("1 d", DAY_SECS), ("12 d", 12.0 * DAY_SECS)] {
         let mut ladder = Ladder::new(3.0);
+        let mut scratch = Scratch::default();
+        let mut first = Judge::new(3.0);
+        let mut second = Judge::after(first.end(START, &mut scratch), 3.0);
         let mut at = 0.0;
         while at < secs {
-            ladder.push(START + at, Course::Leak.size(at, 1));
+            let size = Course::Leak.size(at, 1);
+            ladder.push(START + at, size);
+            take_in(&mut first, START + at, size, &mut scratch);
+            take_in(&mut second, START + at, size, &mut scratch);
             at += 3.0;
         }
-        let judge = judge_bytes(&ladder);
-        println!("| {age} | {} | {judge} | {} |", ladder.state_bytes(), judge + size_of::<PastLife>());
+        println!("| {age} | {} | {} | {} |", ladder.state_bytes(), first.state_bytes(), second.state_bytes());
     }
-}
-
-/// Beside the ladder's rings a judge has only the past life on the heap.
-fn judge_bytes(ladder: &Ladder) -> usize {
-    size_of::<Judge>() - size_of::<Ladder>() + ladder.state_bytes()
 }
 
 /// The same samples, judged here and fitted anew at each sample there, in the same run.

@@ -73,6 +73,7 @@ fn target(number: u32) -> TargetView {
         restarts: 0,
         episodes: 1,
         areas: AREAS.map(area).into(),
+        rules: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Config`].
 
 pub mod written;
+mod amount;
 mod duration;
 mod errors;
 mod keys;
@@ -13,6 +14,7 @@ mod otel;
 mod otlp;
 mod processes;
 mod reader;
+mod sensitivity;
 pub(crate) mod size;
 mod tree;
 mod variables;
@@ -22,6 +24,7 @@ mod fixtures;
 
 pub use self::errors::{ConfigErrors, Place, Problem};
 
+use crate::budget::Budget;
 use regex::Regex;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -35,6 +38,8 @@ pub struct Config {
     pub sampling: Sampling,
     /// Which processes make which target.
     pub processes: Processes,
+    /// Which plain rules stand beside the model, if any.
+    pub sensitivity: Sensitivity,
     /// What is at most kept and shown.
     pub limits: Limits,
     /// Where to push, if anywhere.
@@ -140,6 +145,40 @@ pub struct Rule {
     pub unit: Option<Regex>,
     /// Must match the container whole.
     pub container: Option<Regex>,
+}
+
+/// Which plain rules stand beside the model: none unless they are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Sensitivity {
+    /// The budget of all targets that no other is for; `sensitivity`.
+    pub general: Option<Arc<Budget>>,
+    /// Budgets of some targets, the first that matches wins; `targets`. An empty one leaves its targets to the model.
+    pub targets: Vec<TargetBudget>,
+}
+
+/// The budget of the targets whose name matches whole.
+#[derive(Clone, Debug)]
+pub struct TargetBudget {
+    /// Must match the name of the target whole; `targets[].name`.
+    pub name: Regex,
+    /// The preset with the target's own numbers; `targets[].sensitivity`, `targets[].thresholds`.
+    pub budget: Arc<Budget>,
+}
+
+impl Sensitivity {
+    /// The budget of a target; none where the model stands alone.
+    #[must_use]
+    pub fn of(&self, target: &str) -> Option<&Arc<Budget>> {
+        let own = self.targets.iter().find(|own| own.name.is_match(target)).map(|own| &own.budget);
+        own.or(self.general.as_ref()).filter(|budget| !budget.is_empty())
+    }
+
+    /// Whether the model stands alone everywhere.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        let budgets = self.targets.iter().map(|own| &own.budget).chain(&self.general);
+        budgets.into_iter().all(|budget| budget.is_empty())
+    }
 }
 
 /// What is at most kept and shown; what a limit drops is counted.

@@ -14,3 +14,4 @@ pub mod severity;
 pub mod judgement;
 pub mod episode;
 pub mod judge;
+pub mod budget;

@@ -230,6 +230,10 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
         config_file = options.config_file.as_ref().map_or_else(|| String::from("none"), |file| file.display().to_string()),
         "{watching}"
     );
+    if !config.sensitivity.is_off() {
+        let (general, targets) = (config.sensitivity.general.is_some(), config.sensitivity.targets.len());
+        tracing::info!(general, targets, "plain rules stand beside the model");
+    }
     if let Some(otlp) = &config.otlp {
         tracing::info!(protocol = ?otlp.protocol, interval = ?otlp.interval, "pushing by OTLP");
     }

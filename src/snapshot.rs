@@ -3,6 +3,7 @@
 //! All times in it are the wall clock's, in seconds since the Unix epoch.
 
 use crate::{
+    budget::Threshold,
     detect::{
         episode::{Episode, LeakState},
         finding::Finding,
@@ -41,6 +42,19 @@ pub struct TargetView {
     pub episodes: u64,
     /// Its areas, sorted by name (and pid, where pids are shown). Empty when the target is gone.
     pub areas: Vec<AreaView>,
+    /// The numbers that its areas are held against, sorted by area. Empty where the model stands alone.
+    pub rules: Vec<RuleView>,
+}
+
+/// A number that an area of a target, all its processes together, is held against.
+#[derive(Clone, Debug)]
+pub struct RuleView {
+    /// The name of the area.
+    pub area: Arc<str>,
+    /// Rule, level and number.
+    pub threshold: Threshold,
+    /// Whether it is breached; none for a parameter and while there is too little to go by.
+    pub is_breached: Option<bool>,
 }
 
 /// An area as it is shown: of the whole target, or of one process where pids are asked for.

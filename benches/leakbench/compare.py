@@ -9,8 +9,8 @@ import math
 import statistics
 
 # As in src/detect/episode.rs; `disagreements` finds out when they no longer fit.
-CONFIRM_AT = 0.9
-CLEAR_BELOW = 0.45
+CONFIRM_AT = 0.91
+CLEAR_BELOW = 0.2
 # The thresholds that are tried, in log-odds.
 GRID = [step / 4 for step in range(-24, 33)]
 

@@ -47,8 +47,23 @@ fn show(config: &Config) -> String {
             otlp.resource_attributes
         )
     });
-    let Config { sampling, processes, limits, .. } = config;
-    format!("{sampling:?}\n{processes:#?}\n{limits:?}\notlp: {}", otlp.as_deref().unwrap_or("off"))
+    let Config { sampling, processes, limits, sensitivity, .. } = config;
+    let rules = if sensitivity.is_off() { String::new() } else { show_rules(sensitivity) };
+    format!("{sampling:?}\n{processes:#?}\n{limits:?}\notlp: {}{rules}", otlp.as_deref().unwrap_or("off"))
+}
+
+/// The general budget and those of targets, a line for each number.
+fn show_rules(sensitivity: &super::Sensitivity) -> String {
+    let general = sensitivity.general.iter().map(|budget| (String::from("all"), budget));
+    let own = sensitivity.targets.iter().map(|own| (own.name.to_string(), &own.budget));
+    let mut shown = String::new();
+    for (name, budget) in general.chain(own) {
+        shown.push_str(&format!("\nbudget of {name}:"));
+        for threshold in budget.thresholds() {
+            shown.push_str(&format!("\n  {} {} {threshold}", threshold.rule.name, threshold.level.as_str()));
+        }
+    }
+    shown
 }
 
 fn compare(path: &Path, extension: &str, actual: &str) {
@@ -136,7 +151,7 @@ fn the_sample_shows_every_key_and_no_other() {
     assert_eq!(shown, known);
 }
 
-/// Every path below the sections, as the list of keys writes them.
+/// Every path, as the list of keys writes them; a section by itself is none, and what a free key holds is its own.
 fn paths(node: &tree::Node, path: &str, found: &mut BTreeSet<String>) {
     match &node.value {
         tree::Value::Mapping(entries) => {
@@ -147,10 +162,12 @@ fn paths(node: &tree::Node, path: &str, found: &mut BTreeSet<String>) {
                     _ if free => format!("{path}.*"),
                     _ => format!("{path}.{}", entry.key),
                 };
-                if !path.is_empty() {
+                if !path.is_empty() || keys::KEYS.contains(&inner.as_str()) {
                     found.insert(inner.clone());
                 }
-                paths(&entry.value, &inner, found);
+                if !free {
+                    paths(&entry.value, &inner, found);
+                }
             }
         }
         tree::Value::List(items) => items.iter().for_each(|item| paths(item, &format!("{path}[]"), found)),
@@ -181,10 +198,8 @@ fn the_otlp_example_of_the_sample_shows_the_defaults() {
 #[test]
 fn every_key_is_read() {
     for path in keys::KEYS {
-        let (section, key) = path.rsplit_once('.').expect("a section");
         let mut text = String::from("[[1]]");
-        let inner = if key == "*" { "x" } else { key };
-        for part in std::iter::once(inner).chain(section.rsplit('.')) {
+        for part in path.rsplit('.').map(|part| if part == "*" { "x" } else { part }) {
             text = match part.strip_suffix("[]") {
                 Some(part) => format!("{{{part}: [{text}]}}"),
                 None => format!("{{{part}: {text}}}"),

@@ -17,6 +17,11 @@ pub(super) const KEYS: &[&str] = &[
     "processes.expected",
     "processes.judge",
     "processes.show_pid",
+    "sensitivity",
+    "targets[].name",
+    "targets[].sensitivity",
+    "targets[].thresholds",
+    "targets[].thresholds.*",
     "limits.processes",
     "limits.targets",
     "limits.areas_per_target",
@@ -60,7 +65,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("expected", "write `processes.expected`"),
     ("judge", "write `processes.judge`"),
     ("process", "write `processes`"),
-    ("targets", "write `processes.rules` to name targets or `limits.targets` to bound them"),
     ("processes.names", "write `processes.rules`"),
     ("processes.areas", "write `processes.judge`"),
     ("processes.ignore", "write `processes.exclude`"),
@@ -74,6 +78,18 @@ const INSTEAD: &[(&str, &str)] = &[
     ("processes.rules[].cgroup", "write `unit` or `container`"),
     ("processes.rules[].systemd_unit", "write `unit`"),
     ("processes.rules[].target", "write `name`"),
+    // sensitivity
+    ("preset", "write `sensitivity`"),
+    ("profile", "write `sensitivity`"),
+    ("thresholds", "write `targets[].thresholds`"),
+    ("budgets", "write `targets[].thresholds`"),
+    ("processes.targets", "write `targets`"),
+    ("processes.sensitivity", "write `sensitivity`"),
+    ("targets[].target", "write `name`"),
+    ("targets[].pattern", "write `name`"),
+    ("targets[].preset", "write `sensitivity`"),
+    ("targets[].rules", "write `thresholds`"),
+    ("targets[].budget", "write `thresholds`"),
     // limits
     ("limit", "write `limits`"),
     ("max_processes", "write `limits.processes`"),
@@ -226,7 +242,11 @@ mod tests {
         check("", "endpoint", "write `otlp.endpoint`");
         check("", "procesess", "did you mean `processes`?");
         check("", "client_key_file", "did you mean `otlp.client_key_file`?");
-        check("", "xyz", "the keys here are `sampling`, `processes`, `limits` and `otlp`");
+        check(
+            "",
+            "xyz",
+            "the keys here are `sampling`, `processes`, `sensitivity`, `targets`, `limits` and `otlp`",
+        );
         check("sampling", "intervall", "did you mean `interval`?");
         check("sampling", "queue", "did you mean `otlp.queue`?");
         check("processes", "group-by", "did you mean `group_by`?");
@@ -250,7 +270,7 @@ mod tests {
 
     #[test]
     fn sections_know_their_keys() {
-        assert_eq!(of_section(""), ["sampling", "processes", "limits", "otlp"]);
+        assert_eq!(of_section(""), ["sampling", "processes", "sensitivity", "targets", "limits", "otlp"]);
         assert_eq!(
             of_section("processes.rules[]"),
             ["name", "executable", "command_line", "unit", "container"]

@@ -9,7 +9,7 @@ use super::{
     keys,
     tree::{Entry, Node, Value, clip, join},
 };
-use std::{ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 /// Everything noted so far.
 pub(super) type Problems = Vec<Problem>;
@@ -70,11 +70,8 @@ impl<'a> Field<'a> {
         let section = self.mapping(problems, "keys with their values")?;
         let known = keys::of_section(schema);
         for entry in section.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            problems.push(Problem {
-                place: entry.place,
-                key: join(&self.path, &entry.key),
-                message: format!("unknown key; {}", keys::instead(schema, &entry.key)),
-            });
+            let message = format!("unknown key; {}", keys::instead(schema, &entry.key));
+            section.wrong_key(entry, problems, message);
         }
         Some(section)
     }
@@ -186,15 +183,7 @@ impl<'a> Field<'a> {
 
     /// A duration within `range`.
     pub(super) fn duration(&self, range: &Durations, problems: &mut Problems) -> Option<Duration> {
-        let text = match &self.node.value {
-            Value::Text(text) => text.clone(),
-            Value::Whole(number) => number.to_string(),
-            Value::Fraction(text) => text.clone(),
-            _ => {
-                self.wrong_type(problems, "a duration such as 500ms, 3s, 1m30s or 1h");
-                return None;
-            }
-        };
+        let text = self.scalar("a duration such as 500ms, 3s, 1m30s or 1h", problems)?;
         match within(&text, range) {
             Ok(duration) => Some(duration),
             Err(message) => {
@@ -202,6 +191,23 @@ impl<'a> Field<'a> {
                 None
             }
         }
+    }
+
+    /// A number or text as it was written, or nearly so: `0x10` is 16.
+    pub(super) fn scalar(&self, expected: &str, problems: &mut Problems) -> Option<Cow<'a, str>> {
+        match &self.node.value {
+            Value::Text(text) | Value::Fraction(text) => Some(Cow::Borrowed(text)),
+            Value::Whole(number) => Some(Cow::Owned(number.to_string())),
+            _ => {
+                self.wrong_type(problems, expected);
+                None
+            }
+        }
+    }
+
+    /// Whether the value is a mapping.
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Mapping(_))
     }
 
     /// One of a fixed set of words.
@@ -251,6 +257,12 @@ impl<'a> Section<'a> {
         self.entries
             .iter()
             .map(move |entry| (entry, Field { path: join(&path, &entry.key), node: entry.value.as_ref() }))
+    }
+
+    /// Notes what is wrong with one of its keys.
+    pub(super) fn wrong_key(&self, entry: &Entry, problems: &mut Problems, message: impl Into<String>) {
+        let key = join(&self.path, &entry.key);
+        problems.push(Problem { place: entry.place, key, message: message.into() });
     }
 
     /// Notes what is wrong with the section as a whole.

@@ -8,7 +8,7 @@ use super::errors::{Place, Problem};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
-/// Levels of lists and mappings. The schema needs four; the tree is walked and freed by recursion, so it must be few.
+/// Levels of lists and mappings. The schema needs five; the tree is walked and freed by recursion, so it must be few.
 const DEPTH_MAX: usize = 32;
 
 /// Values in the file, those behind an alias counted each time. Ten thousand expected targets fit five times.
@@ -221,7 +221,7 @@ impl Builder {
         if self.open.len() + depth > DEPTH_MAX {
             return Err((
                 place,
-                format!("is nested deeper than {DEPTH_MAX} levels; no key needs more than 4"),
+                format!("is nested deeper than {DEPTH_MAX} levels; no key needs more than 5"),
             ));
         }
         Ok(())

@@ -10,6 +10,7 @@ use super::{
     otlp::{self, Setting, WrittenOtlp},
     processes,
     reader::{Field, Problems},
+    sensitivity,
     tree::{self, Node},
 };
 use std::{
@@ -76,6 +77,7 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
     if let Some(field) = root.field("limits") {
         config.limits = limits::limits(&field, problems);
     }
+    config.sensitivity = sensitivity::sensitivity(&root, problems);
     root.field("otlp").map(|field| otlp::written(&field, problems))
 }
 

@@ -49,6 +49,8 @@ pub const NAMES: [&str; FEATURES] = [
 const QUIET_FEATURES: usize = 11;
 /// A window that climbs by less than this share of the size, and rises by less than three times it, is quiet.
 const QUIET_SHARE: f64 = 3e-4;
+/// A line behind a bend that fits this much better than one line is the growth now.
+const CLEAR_BEND: f64 = 0.5;
 /// Ratios are believed within this.
 const MAX_RATIO: f64 = 3.0;
 
@@ -172,6 +174,18 @@ impl Horizon {
             self.onset = self.begin + step * self.width_secs;
             self.onset_floor = *floor;
         }
+    }
+
+    /// The growth now, in units a second, and its standard error: behind a clear bend that of the line behind it, which
+    /// the slope of the whole window would water down.
+    #[must_use]
+    pub fn pace(&self) -> (f64, f64) {
+        let shape = &self.shape;
+        let slope = shape.bend_slope / self.width_secs;
+        if shape.bend == 0 || shape.bend_gain < CLEAR_BEND || slope <= self.drift.slope {
+            return (self.drift.slope, self.drift.error);
+        }
+        (slope, slope / shape.bend_strength.max(1.0))
     }
 
     /// Whether the growth was there from the window's start to its end, so that its slope is that of the growth.

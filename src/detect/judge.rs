@@ -65,6 +65,7 @@ impl Judge {
     }
 
     /// Takes in the size (bytes or objects) at a time.
+    #[expect(clippy::too_many_arguments, reason = "a sample, what is around it, and the memory that verdicts share")]
     pub fn take_in(
         &mut self,
         at: Seconds,
@@ -93,6 +94,12 @@ impl Judge {
     #[must_use]
     pub fn patience_secs(&self) -> f64 {
         patience_secs(self.ladder.pace())
+    }
+
+    /// Bytes that this judge takes, on the heap and in itself.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        size_of::<Self>() - size_of::<Ladder>() + self.ladder.state_bytes() + self.judgement.heap_bytes()
     }
 
     /// What people are told.

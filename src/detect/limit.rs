@@ -7,12 +7,17 @@ const EIGHTY_PERCENT: f64 = 1.282;
 /// A forecast beyond ten years says nothing.
 const FARTHEST_SECS: f64 = 10.0 * 365.25 * 86_400.0;
 /// The present pace is never known better than this share, however well the line fits: loads change.
-const LEAST_UNCERTAINTY: f64 = 0.04;
-/// Beyond this the factor between the ends of an interval would be no number.
-const LARGEST_EXPONENT: f64 = 700.0;
+const LEAST_UNCERTAINTY: f64 = 0.06;
+/// Nor is it ever known worse than this: beyond it the interval says nothing any more.
+const MOST_UNCERTAINTY: f64 = 2.0;
+/// How much sooner than by the line it may be, as a logarithm: an exponential looks like a line until late, and what is
+/// sooner than said is worse than what is later. Measured on the training sets, where eight in ten intervals hold.
+const SPEEDING_UP: f64 = 0.85;
+/// Errors of one window are smaller than those over time: measured on the training sets.
+const WIDENED: f64 = 1.5;
 /// An exponential is the likelier one from this gain over the line on, and possible from the lower one on.
-const LIKELY_GAIN: f64 = 0.5;
-const POSSIBLE_GAIN: f64 = 0.1;
+const LIKELY_GAIN: f64 = 0.3;
+const POSSIBLE_GAIN: f64 = 0.0;
 /// How far off the time of an exponential may be, either way, as a factor.
 const EXPONENTIAL_FACTOR: f64 = 1.6;
 
@@ -23,27 +28,30 @@ const EXPONENTIAL_FACTOR: f64 = 1.6;
 /// is room over slope. For an exponential with time constant τ whose present part is `c`: τ·ln(1 + room/c).
 #[must_use]
 pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
-    let slope = horizon.drift.slope;
+    let (slope, error) = horizon.pace();
     if slope <= 0.0 || !horizon.material {
         return None;
     }
     let least = (room - horizon.amplitude).max(0.0);
-    let error = (horizon.drift.error / slope).max(LEAST_UNCERTAINTY);
+    let error = (WIDENED * error / slope).clamp(LEAST_UNCERTAINTY, MOST_UNCERTAINTY);
     // Errors of a pace are ratios: the interval is one of logarithms, and never ends below 0.
-    let factor = (EIGHTY_PERCENT * error).min(LARGEST_EXPONENT).exp();
+    let later = EIGHTY_PERCENT * error;
+    let sooner = later.max(SPEEDING_UP);
     let mut estimate = Estimate {
         value: least / slope,
-        lower: least / slope / factor,
-        upper: room.max(least) / slope * factor,
+        lower: least / slope * (-sooner).exp(),
+        upper: room.max(least) / slope * later.exp(),
     };
     let shape = &horizon.shape;
-    if shape.exponential_gain > POSSIBLE_GAIN && shape.exponential_part > 0.0 {
+    // A level followed by a line looks like an exponential to a line, so the bend is what it must beat.
+    let gain = shape.exponential_gain - shape.bend_gain.max(0.0);
+    if gain > POSSIBLE_GAIN && shape.exponential_part > 0.0 {
         let tau = shape.exponential_tau * horizon.width_secs;
-        let sooner = tau * (least / shape.exponential_part).ln_1p();
-        estimate.lower = estimate.lower.min(sooner / EXPONENTIAL_FACTOR);
-        if shape.exponential_gain > LIKELY_GAIN {
-            estimate.value = sooner;
-            estimate.upper = sooner * EXPONENTIAL_FACTOR;
+        let bent = tau * (least / shape.exponential_part).ln_1p();
+        estimate.lower = estimate.lower.min(bent / EXPONENTIAL_FACTOR);
+        if gain > LIKELY_GAIN {
+            estimate.value = bent;
+            estimate.upper = bent * EXPONENTIAL_FACTOR;
         }
     }
     (estimate.value < FARTHEST_SECS).then_some(estimate)
@@ -78,14 +86,6 @@ mod tests {
         let last = 1e7 * (35.0f64 * 60.0 / 700.0).exp();
         let expected = 700.0 * (1e9 / last).ln_1p();
         assert!(estimate.lower < expected && expected < estimate.upper, "{estimate:?} {expected}");
-    }
-
-    #[test]
-    fn where_nothing_is_known_of_the_pace_the_interval_is_wide_and_still_one_of_numbers() {
-        let mut vague = horizon(|at| 1e5 * at);
-        vague.drift.error = 1e9 * vague.drift.slope;
-        let used_up = time_to_limit(0.0, &vague).unwrap();
-        assert!(used_up.lower <= used_up.value && used_up.value <= used_up.upper, "{used_up:?}");
     }
 
     #[test]

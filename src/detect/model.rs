@@ -6,12 +6,16 @@
 
 pub(super) mod weights;
 
-use super::features::ALL_FEATURES;
+use super::{features::ALL_FEATURES, finding::Pattern};
 
 /// Questions of a tree.
 const DEPTH: usize = 6;
 /// Leaves of a tree.
 const LEAVES: usize = 1 << DEPTH;
+/// Questions of a tree for the pattern.
+const PATTERN_DEPTH: usize = 5;
+/// Patterns that such trees vote for.
+const PATTERNS: usize = weights::PATTERNS.len();
 /// No verdict is surer than this, in log-odds, whatever the trees say: they know nothing of what comes next.
 const MAX_LOG_ODDS: f64 = 6.0;
 
@@ -29,28 +33,84 @@ impl Default for Binned {
 }
 
 impl Binned {
-    /// Takes over features from number `first` on.
-    pub fn put(&mut self, first: usize, features: &[f32]) {
+    /// Takes over features from number `first` on, and says whether that changes anything.
+    pub fn put(&mut self, first: usize, features: &[f32]) -> bool {
         let borders = weights::BORDERS.iter().skip(first);
+        let mut changes = false;
         for ((bin, borders), value) in self.0.iter_mut().skip(first).zip(borders).zip(features) {
             let below = borders.partition_point(|border| *value > *border);
-            *bin = u8::try_from(below).unwrap_or(u8::MAX);
+            let below = u8::try_from(below).unwrap_or(u8::MAX);
+            changes |= *bin != below;
+            *bin = below;
         }
+        changes
     }
 
     /// The sum of all trees, in log-odds for a leak.
     #[must_use]
     pub fn log_odds(&self) -> f64 {
         let trees = weights::QUESTIONS.chunks_exact(DEPTH).zip(weights::VOTES.chunks_exact(LEAVES));
-        let votes: i32 = trees.map(|(questions, votes)| self.vote(questions, votes)).sum();
+        let vote = |(questions, votes): (&[Question], &[i16])| votes.get(self.leaf(questions)).copied();
+        let votes: i32 = trees.filter_map(vote).map(i32::from).sum();
         (f64::from(votes) * weights::SCALE + weights::BIAS).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
     }
 
-    fn vote(&self, questions: &[Question], votes: &[i16]) -> i32 {
-        let leaf = questions.iter().enumerate().fold(0, |leaf, (bit, (feature, border))| {
+    /// The pattern that gets most votes among those that are wanted.
+    #[must_use]
+    pub fn likeliest(&self, is_wanted: impl Fn(Pattern) -> bool) -> Pattern {
+        let mut sums = [0i32; PATTERNS];
+        let all = weights::PATTERN_VOTES.chunks_exact(PATTERNS << PATTERN_DEPTH);
+        for (questions, leaves) in weights::PATTERN_QUESTIONS.chunks_exact(PATTERN_DEPTH).zip(all) {
+            let votes = leaves.chunks_exact(PATTERNS).nth(self.leaf(questions)).unwrap_or_default();
+            for (sum, vote) in sums.iter_mut().zip(votes) {
+                *sum += i32::from(*vote);
+            }
+        }
+        let named = |name: &str| Pattern::ALL.into_iter().find(|pattern| pattern.as_str() == name);
+        let candidates =
+            weights::PATTERNS.iter().zip(sums).filter_map(|(name, sum)| Some((named(name)?, sum)));
+        let wanted = candidates.filter(|(pattern, _)| is_wanted(*pattern));
+        wanted.max_by_key(|(_, sum)| *sum).map_or(Pattern::Stable, |(pattern, _)| pattern)
+    }
+
+    fn leaf(&self, questions: &[Question]) -> usize {
+        questions.iter().enumerate().fold(0, |leaf, (bit, (feature, border))| {
             let is_above = self.0.get(usize::from(*feature)).is_some_and(|bin| bin > border);
             leaf | usize::from(is_above) << bit
-        });
-        votes.get(leaf).copied().map_or(0, i32::from)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        let trees = weights::QUESTIONS.len() / DEPTH;
+        assert!(
+            trees > 0 && weights::QUESTIONS.len() == trees * DEPTH && weights::VOTES.len() == trees * LEAVES
+        );
+        let pattern_trees = weights::PATTERN_QUESTIONS.len() / PATTERN_DEPTH;
+        assert_eq!(weights::PATTERN_VOTES.len(), pattern_trees * PATTERNS << PATTERN_DEPTH);
+        for (feature, border) in weights::QUESTIONS.iter().chain(&weights::PATTERN_QUESTIONS) {
+            let borders = weights::BORDERS[usize::from(*feature)];
+            assert!(usize::from(*border) < borders.len() || *border == u8::MAX, "{feature} {border}");
+        }
+        assert!(weights::BORDERS.iter().all(|borders| borders.is_sorted()));
+        for name in weights::PATTERNS {
+            assert!(Pattern::ALL.iter().any(|pattern| pattern.as_str() == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_say_lies_below_all_borders() {
+        let mut binned = Binned::default();
+        binned.put(0, &[f32::NAN; ALL_FEATURES]);
+        assert_eq!(binned, Binned::default());
+        binned.put(0, &[f32::MAX; ALL_FEATURES]);
+        assert!(
+            binned.0.iter().zip(weights::BORDERS).all(|(bin, borders)| usize::from(*bin) == borders.len())
+        );
     }
 }

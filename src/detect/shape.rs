@@ -1,6 +1,7 @@
 //! The shape of a rise: even, in steps, levelling off, accelerating; and where it began.
 
 use super::robust::{count, ends, least_squares, span};
+use crate::series::ladder::BUCKETS;
 
 /// Time constants that are tried, as shares of the window. Shorter ones look like a step, longer ones like a line.
 const TIME_CONSTANTS: [f64; 6] = [0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
@@ -44,6 +45,8 @@ pub struct Shape {
     pub bend_gain: f64,
     /// The rise behind that bend in standard errors.
     pub bend_strength: f64,
+    /// The slope behind that bend, in units a width.
+    pub bend_slope: f64,
     /// The bucket of that bend; 0 when the growth was there from the window's start.
     pub bend: usize,
     /// Steps that went up.
@@ -116,6 +119,7 @@ impl Shape {
         self.saturation_rest = MAX_REST;
         for share in TIME_CONSTANTS {
             let decays = decays(times, share * span);
+            let decays = decays.get(..times.len()).unwrap_or_default();
             let saturating = fitting.against(decays.iter().map(|decay| -decay));
             if saturating.slope > 0.0 && saturating.error < best_saturating {
                 best_saturating = saturating.error;
@@ -162,6 +166,7 @@ impl Shape {
         let behind = count(floors.len() - self.bend);
         let rise = best.slope * (times.last().unwrap_or(&0.0) - times.get(self.bend).unwrap_or(&0.0));
         self.bend_strength = rise / (deviation * (12.0 / behind).sqrt()).max(1e-9);
+        self.bend_slope = best.slope;
         // A bend has two parameters more to explain with; a little better is not yet a bend.
         if self.bend_gain < 0.15 {
             self.bend = 0;
@@ -170,20 +175,18 @@ impl Shape {
 }
 
 /// exp(−time/tau) of each time. Times are whole numbers of widths, so powers of one number do it.
-fn decays(times: &[f64], tau: f64) -> Vec<f64> {
+fn decays(times: &[f64], tau: f64) -> [f64; BUCKETS] {
     let one = (-1.0 / tau).exp();
-    let mut at = 0.0;
-    let mut decay = 1.0;
-    times
-        .iter()
-        .map(|time| {
-            while at < *time {
-                decay *= one;
-                at += 1.0;
-            }
-            decay
-        })
-        .collect()
+    let mut decays = [1.0; BUCKETS];
+    let (mut at, mut decay) = (0.0, 1.0);
+    for (slot, time) in decays.iter_mut().zip(times) {
+        while at < *time {
+            decay *= one;
+            at += 1.0;
+        }
+        *slot = decay;
+    }
+    decays
 }
 
 #[derive(Clone, Copy)]

@@ -4,9 +4,10 @@
 //! name follows from the OTLP name and the unit by the standard mapping; a test holds the two together.
 
 use crate::{
+    budget::Quantity,
     detect::finding::{Estimate, Pattern},
     sample::Unit,
-    snapshot::{AreaView, TargetView, Verdict},
+    snapshot::{AreaView, RuleView, TargetView, Verdict},
 };
 
 /// What sort of number a metric is.
@@ -27,6 +28,8 @@ pub enum Source {
     Area(fn(&AreaView) -> Option<f64>),
     /// One value for each pattern of each judged area; the label `pattern` beside the area's.
     Pattern,
+    /// One value of each number of a budget that has it; the labels `rule` and `level` beside the area's.
+    Rule(fn(&RuleView) -> Option<f64>),
     /// One value of each target that has it; labels `target`, `kind`.
     Target(fn(&TargetView) -> Option<f64>),
     /// The target's info labels with the value 1.
@@ -75,6 +78,8 @@ pub const AREA_LABELS: [&str; 3] = ["target", "kind", "area"];
 pub const PID_LABEL: &str = "pid";
 /// The label that names a pattern.
 pub const PATTERN_LABEL: &str = "pattern";
+/// The labels of [`Source::Rule`] beside the area's.
+pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
 /// The labels of [`Source::TargetInfo`] beside the target's own.
 pub const INFO_LABELS: [&str; 3] = ["unit", "container", "runtime"];
 
@@ -115,6 +120,18 @@ pub const TARGET_METRICS: &[Metric] = &[
         "When the growth of the open episode began, in Unix time. Absent without one."),
     metric!("memleak_area_last_sample_timestamp_seconds", "memleak.area.last_sample_timestamp", "s", Gauge, Source::Area(|a| Some(a.sampled_at)), [],
         "When the area was sampled, in Unix time: the exporter samples on its own timer, not at the scrape."),
+    metric!("memleak_area_budget_breached", "memleak.area.budget.breached", "", Gauge, Source::Rule(|r| r.is_breached.map(|is| f64::from(u8::from(is)))), ["rule", "level"],
+        "1 while the area, all processes of the target together, is over this number of its budget, 0 while it is not. Absent without a budget and while evidence is thin."),
+    metric!("memleak_threshold_bytes", "memleak.threshold", "By", Gauge, Source::Rule(|r| threshold(r, Quantity::Bytes)), ["rule", "level"],
+        "The number of a rule of the area's budget, in bytes. Absent without a budget, as are all thresholds."),
+    metric!("memleak_threshold_objects", "memleak.threshold.objects", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Objects)), ["rule", "level"],
+        "The number of a rule of the area's budget, in objects."),
+    metric!("memleak_threshold_ratio", "memleak.threshold.ratio", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Ratio)), ["rule", "level"],
+        "The number of a rule of the area's budget, a share or a multiple."),
+    metric!("memleak_threshold_seconds", "memleak.threshold.seconds", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Seconds)), ["rule", "level"],
+        "The number of a rule of the area's budget, in seconds: the window of those that have one."),
+    metric!("memleak_threshold_bytes_per_second", "memleak.threshold.bytes_per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::BytesPerSecond)), ["rule", "level"],
+        "The number of a rule of the area's budget, in bytes a second."),
     metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo, ["unit", "container", "runtime"],
         "What is known of a target beside its name; always 1."),
     metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| (t.members > 0 || t.is_expected).then(|| f64::from(u8::from(t.members > 0)))), [],
@@ -201,6 +218,7 @@ pub fn series_count(target: &TargetView) -> usize {
     let of_source = |metric: &Metric| match metric.source {
         Source::Area(value) => target.areas.iter().filter(|area| value(area).is_some()).count(),
         Source::Pattern => target.areas.iter().filter_map(finding).count() * Pattern::ALL.len(),
+        Source::Rule(value) => target.rules.iter().filter(|rule| value(rule).is_some()).count(),
         Source::Target(value) => usize::from(value(target).is_some()),
         Source::TargetInfo => usize::from(target.members > 0),
         Source::Own => 0,
@@ -235,6 +253,11 @@ fn time_to_limit(area: &AreaView, part: fn(Estimate) -> f64) -> Option<f64> {
 
 fn leaked(area: &AreaView) -> Option<f64> {
     area.verdict.as_ref().filter(|verdict: &&Verdict| verdict.episode.is_some()).map(|verdict| verdict.leaked)
+}
+
+/// The number, if the rule counts this.
+fn threshold(rule: &RuleView, quantity: Quantity) -> Option<f64> {
+    (rule.threshold.rule.quantity == quantity).then_some(rule.threshold.value)
 }
 
 /// A counter as a sample's value; exact up to 2^53.

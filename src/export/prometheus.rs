@@ -16,11 +16,13 @@ use self::{
     negotiate::Layout,
     selection::Selection,
 };
-use super::metric::{AREA_LABELS, INFO_LABELS, Metric, PATTERN_LABEL, PID_LABEL, Source, TARGET_METRICS};
+use super::metric::{
+    AREA_LABELS, INFO_LABELS, Metric, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source, TARGET_METRICS,
+};
 use crate::{
     detect::finding::Pattern,
     sample::{Target, TargetInfo},
-    snapshot::{AreaView, Snapshot, TargetView},
+    snapshot::{AreaView, RuleView, Snapshot, TargetView},
 };
 use prometheus::proto::MetricFamily;
 
@@ -60,10 +62,12 @@ impl Sink for Vec<u8> {
 pub fn render(page: &Page<'_>, layout: Layout, sink: &mut impl Sink) {
     let targets = target_rows(page);
     let areas = area_rows(page);
+    let rules = rule_rows(page);
     let mut writer = Writer { layout, sink };
     for metric in TARGET_METRICS {
         match metric.source {
             Source::Area(value) => writer.family(metric, &areas, |line, area| line.sample(value(area))),
+            Source::Rule(value) => writer.family(metric, &rules, |line, rule| line.sample(value(rule))),
             Source::Target(value) => {
                 writer.family(metric, &targets, |line, target| line.sample(value(target)));
             }
@@ -128,6 +132,23 @@ fn area_rows<'a>(page: &Page<'a>) -> Rows<'a, AreaView> {
             rows.push(area, |labels| {
                 labels.extend_from_slice(&common);
                 push_area_labels(labels, area);
+            });
+        }
+    }
+    rows
+}
+
+fn rule_rows<'a>(page: &Page<'a>) -> Rows<'a, RuleView> {
+    let mut rows = Rows::with_capacity(selected(page).map(|target| target.rules.len()).sum());
+    let [_, _, area_label] = AREA_LABELS;
+    let [rule_label, level_label] = RULE_LABELS;
+    for target in selected(page) {
+        for rule in &target.rules {
+            rows.push(rule, |labels| {
+                push_target_labels(labels, &target.target);
+                push_label(labels, b',', area_label, &rule.area);
+                push_label(labels, b',', rule_label, rule.threshold.rule.name);
+                push_label(labels, b',', level_label, rule.threshold.level.as_str());
             });
         }
     }

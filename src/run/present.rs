@@ -51,6 +51,7 @@ impl Presentation<'_> {
                     restarts: record.restarts,
                     episodes: record.episodes,
                     areas,
+                    rules: watch.budgets().rules_of(target),
                     is_expected: record.is_expected,
                 }
             })

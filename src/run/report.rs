@@ -1,6 +1,8 @@
 //! What goes into the log: one line for each change of state, never one for each tick.
 
+use super::watch::BudgetChange;
 use crate::{
+    budget::table::Shown,
     collect::CollectError,
     detect::{
         episode::{LeakState, Transition},
@@ -136,6 +138,27 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, fin
         LeakState::None => tracing::info!(
             %episode, %target, %kind, %area, pid, confidence, pattern, evidence,
             "leak resolved: the growth has stopped"
+        ),
+    }
+}
+
+/// An area reached a number of its budget, keeps it again, or is no longer held against it.
+pub(super) fn budget(happened: &BudgetChange) {
+    let BudgetChange { target, area, change } = happened;
+    let (target, kind, rule) = (&target.name, target.kind, change.threshold.rule);
+    let (grade, threshold) = (change.threshold.level.as_str(), change.threshold.to_string());
+    let measured = change.measured.map(|value| Shown { quantity: rule.quantity, value }.to_string());
+    let (rule, measured) = (rule.name, measured.as_deref());
+    match change.is_breached {
+        Some(true) => {
+            tracing::warn!(%target, %kind, %area, rule, grade, measured, threshold, "budget exceeded");
+        }
+        Some(false) => {
+            tracing::info!(%target, %kind, %area, rule, grade, measured, threshold, "budget kept again");
+        }
+        None => tracing::info!(
+            %target, %kind, %area, rule, grade, threshold,
+            "budget no longer exceeded: its processes are gone or new, or no longer held against it"
         ),
     }
 }

@@ -87,9 +87,11 @@ impl Ticker {
     ) -> std::io::Result<Self> {
         let workers = start_workers(config, &surroundings)?;
         let interval = config.sampling.interval;
+        let mut watch = Watch::new(config.processes.judge.clone(), interval.as_secs_f64());
+        watch.set_budgets(&config.sensitivity);
         Ok(Self {
             workers,
-            watch: Watch::new(config.processes.judge.clone(), interval.as_secs_f64()),
+            watch,
             limits: config.limits.clone(),
             show_pid: config.processes.show_pid,
             interval,
@@ -190,6 +192,7 @@ impl Ticker {
         let own = &self.surroundings.own;
         for event in self.events.drain(..) {
             match event {
+                Event::Budget(change) => report::budget(&change),
                 Event::Verdict(finding, unit) => own.verdict(&finding, unit),
                 Event::Restart { target, is_service } => report::restart(&target, is_service),
                 Event::Episode { member, area, transition, finding } => {
@@ -229,6 +232,7 @@ impl Ticker {
         }
         self.interval = config.sampling.interval;
         self.watch.reconfigure(config.processes.judge.clone(), self.interval.as_secs_f64());
+        self.watch.set_budgets(&config.sensitivity);
         self.limits = config.limits.clone();
         self.show_pid = config.processes.show_pid;
         if let PusherChange::Replace(pusher) = pusher {

@@ -1,6 +1,8 @@
 //! What is known between two ticks: every process with its areas, and every target with its history.
 
+use self::budgets::Budgets;
 use crate::{
+    config::Sensitivity,
     detect::{
         episode::{LeakState, Transition},
         finding::Finding,
@@ -14,6 +16,10 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
+
+mod budgets;
+
+pub(super) use self::budgets::BudgetChange;
 
 /// What was learned survives a change of the sampling interval by at most this factor; beyond it the widths of the
 /// horizons no longer fit.
@@ -37,6 +43,7 @@ pub(super) struct Watch {
     /// What happened outside of a tick, to be told at the next one.
     pending: Vec<Event>,
     scratch: Scratch,
+    budgets: Budgets,
 }
 
 /// One process.
@@ -94,6 +101,8 @@ pub(super) enum Event {
         /// Whether it is expected, a unit or a container, and not just a tool that was run again.
         is_service: bool,
     },
+    /// A number of a budget was reached, or is kept again.
+    Budget(BudgetChange),
     /// A new verdict, for the spread over all areas.
     Verdict(Finding, crate::sample::Unit),
 }
@@ -108,7 +117,13 @@ impl Watch {
             targets: BTreeMap::new(),
             pending: Vec::new(),
             scratch: Scratch::default(),
+            budgets: Budgets::default(),
         }
+    }
+
+    /// Puts budgets in force; what was measured stays for the targets whose budget is the same as before.
+    pub(super) fn set_budgets(&mut self, sensitivity: &Sensitivity) {
+        self.budgets.reconfigure(sensitivity, self.interval_secs, &mut self.pending);
     }
 
     /// Takes over a new configuration; what was learned stays where it still fits.
@@ -144,6 +159,7 @@ impl Watch {
         }
         self.forget_the_gone(batch.at, events);
         self.close_generations(batch.at, events);
+        self.budgets.take_in(self.members.values(), batch.at, events);
     }
 
     fn take_in_member(
@@ -315,6 +331,11 @@ impl Watch {
     /// How many areas are remembered and judged.
     pub(super) fn judged_count(&self) -> usize {
         self.members.values().flat_map(|watched| &watched.areas).filter(|area| area.is_judged()).count()
+    }
+
+    /// The budgets of targets.
+    pub(super) fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// All processes.

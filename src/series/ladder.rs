@@ -19,7 +19,7 @@
 //! | a repeated sample, several at one time | all go into the bucket of that time; twice the same changes nothing |
 //! | a clock that steps back | its samples are late until it is where it was; after that, a gap |
 //! | a clock that steps forward | a gap |
-//! | a reset: a counter begins at 0 again, a cache is emptied | a low floor from then on; whether it is a new life is for the caller to know |
+//! | a reset: a counter begins at 0 again, a cache is emptied | a low floor from then on; no new life by itself |
 //! | quantised sizes | the smallest change is the [quantum](Ladder::quantum), below which nothing is structure |
 //! | zero, negative sizes | sizes like any other |
 //! | huge sizes | differences from the first size are exact to 24 bits; beyond ±2^100 a size counts as that |

@@ -82,10 +82,10 @@ fn a_receiver_that_is_away_harms_nothing_and_is_served_when_it_is_back() {
     wait_for("a sent batch", PATIENCE, || (value(exports, &[("result", "sent")]) > 0.0).then_some(()));
 }
 
-/// An exporter of this family's programs that pushes every 300 ms.
+/// An exporter of this family's programs, with budgets, that pushes every 300 ms.
 fn pushing(scratch: &Scratch, family: &Family, protocol: &str, endpoint: u16, rest: &str) -> Exporter {
     let otlp = format!(
-        "otlp:\n  endpoint: http://127.0.0.1:{endpoint}\n  protocol: {protocol}\n  interval: 300ms\n  \
+        "sensitivity: strict\notlp:\n  endpoint: http://127.0.0.1:{endpoint}\n  protocol: {protocol}\n  interval: 300ms\n  \
          compression: gzip\n{rest}"
     );
     Exporter::start_configured(scratch, &family.configuration("200ms", &otlp), &[])
@@ -198,6 +198,7 @@ impl Drop for Receiver {
 
 fn same(pushed: &Values, scraped: &Values) {
     assert!(scraped.len() > 60, "{} series", scraped.len());
+    assert!(scraped.keys().any(|(name, _)| name == "memleak_threshold_bytes_per_second"), "no budget");
     let differing: Vec<_> =
         scraped.iter().filter(|(series, value)| pushed.get(*series) != Some(*value)).collect();
     assert!(differing.is_empty(), "scraped but not pushed so: {differing:?}");

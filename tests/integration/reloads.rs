@@ -49,6 +49,54 @@ fn a_bad_configuration_never_replaces_a_good_one() {
 }
 
 #[test]
+fn rules_come_and_go_with_the_configuration_and_are_absent_without_it() {
+    let scratch = Scratch::new("budgets");
+    let own = std::process::id().to_string();
+    // The exporter itself is a target, whatever else runs here.
+    let configuration = |rest: &str| {
+        format!(
+            "sampling:\n  interval: 200ms\nprocesses:\n  include: [watcher]\n  rules:\n  - name: watcher\n    \
+             executable: memleak_exporte.*\n    command_line: budgets-{own}\n{rest}"
+        )
+    };
+    let exporter = Exporter::start_configured(&scratch, &configuration(""), &[]);
+    let watcher = [("target", "watcher"), ("area", "anon")];
+    let rules = || {
+        let scrape = exporter.scrape();
+        let of_rules = |name: &str| name.starts_with("memleak_threshold_") || name.contains("_budget_");
+        scrape.value("memleak_area_size_bytes", &watcher)?;
+        Some(scrape.0.into_iter().filter(|series| of_rules(&series.name)).collect::<Vec<_>>())
+    };
+    let told = wait_for("the target", PATIENCE, rules);
+    assert_eq!(told, []);
+
+    let reload = |rest: &str| {
+        scratch.write("memleak.yml", &configuration(rest));
+        exporter.process.signal(Signal::HUP);
+    };
+    reload(
+        "targets: [{name: watch.*, thresholds: {size: {warning: 1GiB, critical: 2GiB}, growth_share: 20%}}]\n",
+    );
+    let told = wait_for("its numbers", PATIENCE, || rules().filter(|told| !told.is_empty()));
+    let shown: Vec<(&str, &str, &str, f64)> = told
+        .iter()
+        .map(|told| (&*told.name, &*told.labels["rule"], &*told.labels["level"], told.value))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("memleak_threshold_bytes", "size", "warning", 1_073_741_824.0),
+            ("memleak_threshold_bytes", "size", "critical", 2_147_483_648.0),
+            ("memleak_threshold_ratio", "growth_share", "warning", 0.2),
+            ("memleak_threshold_seconds", "window", "any", 1800.0),
+        ]
+    );
+
+    reload("sensitivity: off\n");
+    wait_for("the model alone", PATIENCE, || rules().filter(Vec::is_empty));
+}
+
+#[test]
 fn a_shorter_interval_does_not_wait_for_the_end_of_the_old_one() {
     let scratch = Scratch::new("shorter");
     let exporter = Exporter::start_configured(&scratch, "sampling:\n  interval: 1h\n", &[]);

@@ -7,13 +7,16 @@ use std::{
 };
 
 /// The rooms in the order of the flow: a module may use those before it, never one behind it.
-const FLOW: [&str; 11] =
-    ["sample", "config", "collect", "series", "detect", "text", "snapshot", "export", "http", "run", "cli"];
+const FLOW: [&str; 12] = [
+    "sample", "budget", "config", "collect", "series", "detect", "text", "snapshot", "export", "http", "run",
+    "cli",
+];
 /// Within that order these are closed to each other all the same: neither knows that the other exists.
-const STRANGERS: [(&str, &[&str]); 6] = [
-    ("series", &["config", "collect"]),
+const STRANGERS: [(&str, &[&str]); 7] = [
+    ("collect", &["budget"]),
+    ("series", &["budget", "config", "collect"]),
     ("detect", &["config", "collect"]),
-    ("text", &["config", "collect", "series"]),
+    ("text", &["budget", "config", "collect", "series"]),
     ("snapshot", &["config", "collect"]),
     ("export", &["collect", "series"]),
     ("http", &["config", "collect", "series"]),

@@ -1,7 +1,10 @@
 //! What is shipped beside the binary fits it: alert rules and routes name only metrics that exist, the README's table
-//! of metrics is the table in code, and every alert has its runbook.
+//! of metrics is the table in code, that of rules too, and every alert has its runbook.
 
-use memleak_exporter::export::metric::{Metric, TARGET_METRICS, Type, own};
+use memleak_exporter::{
+    budget::table,
+    export::metric::{Metric, TARGET_METRICS, Type, own},
+};
 use std::{
     collections::BTreeSet,
     fs,
@@ -20,7 +23,8 @@ fn metrics() -> impl Iterator<Item = &'static Metric> {
 /// Every word of a text that looks like one of our metrics.
 fn named_metrics(text: &str) -> BTreeSet<String> {
     let words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
-    let ours = ["memleak_area_", "memleak_target_", "memleak_episodes_", "memleak_exporter_"];
+    let ours =
+        ["memleak_area_", "memleak_target_", "memleak_threshold_", "memleak_episodes_", "memleak_exporter_"];
     // A word that ends in an underscore is the beginning of several names, in a search.
     let is_ours = |word: &&str| ours.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with('_');
     words.filter(is_ours).map(str::to_owned).collect()
@@ -32,8 +36,8 @@ fn rules_and_runbooks_name_only_metrics_that_exist() {
     let runbooks =
         fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks")).expect("runbooks");
     let runbooks = runbooks.map(|entry| entry.expect("readable").path());
-    for path in runbooks.chain([PathBuf::from("alerts/memleak.rules.yml"), PathBuf::from("alerts/README.md")])
-    {
+    let others = ["alerts/memleak.rules.yml", "alerts/README.md", "docs/sensitivity.md"].map(PathBuf::from);
+    for path in runbooks.chain(others) {
         let text = read(&path.to_string_lossy());
         let unknown: Vec<String> = named_metrics(&text)
             .into_iter()
@@ -89,13 +93,22 @@ fn metric_table() -> String {
 
 #[test]
 fn the_documented_metrics_are_those_in_code() {
-    let text = read("docs/metrics.md");
-    let table = metric_table();
-    if std::env::var_os("UPDATE_EXPECTED").is_some() && !text.contains(&table) {
-        let before = text.split("| metric |").next().expect("a beginning");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    check_table("docs/metrics.md", "| metric |", &metric_table());
+}
+
+#[test]
+fn the_documented_rules_are_those_in_code() {
+    check_table("docs/sensitivity.md", "| rule |", &table::document());
+}
+
+/// The table stands at the end of the file, from its head on.
+fn check_table(file: &str, head: &str, table: &str) {
+    let text = read(file);
+    if std::env::var_os("UPDATE_EXPECTED").is_some() && !text.ends_with(table) {
+        let before = text.split(head).next().expect("a beginning");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         fs::write(path, format!("{before}{table}")).expect("a writable tree");
         return;
     }
-    assert!(text.contains(&table), "UPDATE_EXPECTED=1 writes the table anew into docs/metrics.md");
+    assert!(text.ends_with(table), "UPDATE_EXPECTED=1 writes the table anew into {file}");
 }

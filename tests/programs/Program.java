@@ -29,6 +29,9 @@ public final class Program {
         Pool base = new Pool(sizes);
         base.resize(options.number("--base"));
         Pool live = new Pool(sizes);
+        Flow cache = new Flow(sizes);
+        cache.turn(options.number("--cache"), options.number("--cache"));
+        Flow sessions = new Flow(sizes);
         Garbage garbage = new Garbage(sizes, options.number("--garbage"));
         GiveBack giveBack = new GiveBack(options.number("--amplitude"));
         DoubleUnaryOperator wanted = liveCurve(options);
@@ -40,7 +43,11 @@ public final class Program {
         // The base is named in the condition, which keeps it reachable for as long as the program runs.
         for (double seconds = 0; seconds < end && base.bytes >= 0; seconds = (System.nanoTime() - start) / 1e9) {
             giveBack.after(live.resize(wanted.applyAsDouble(seconds)));
-            garbage.make(seconds);
+            turnCache(cache, options, seconds);
+            double work = doneWork(options, seconds);
+            double open = options.number("--sessions") * options.number("--life") * pace(options, seconds);
+            sessions.turn(options.number("--sessions") * work, open);
+            garbage.make(work);
             Thread.sleep(TICK_MILLIS);
         }
     }
@@ -63,13 +70,34 @@ public final class Program {
         input.start();
     }
 
-    /** The bytes held above the base, as a function of the seconds since the start. */
-    private static DoubleUnaryOperator liveCurve(Options options) {
+    /** What enters the cache follows the clock; once the program leaks, nothing leaves it. */
+    private static void turnCache(Flow cache, Options options, double seconds) {
+        boolean leaks = options.behaviour().equals("leak");
+        double bound = options.number("--cache");
+        if (!leaks && bound == 0) {
+            return;
+        }
         double rate = options.number("--rate");
+        double leaked = leaks ? rate * Math.max(0, seconds - options.number("--onset")) : 0;
+        cache.turn(bound + rate * seconds, bound + leaked);
+    }
+
+    /** How much busier than usual the program is: the load swings. */
+    private static double pace(Options options, double seconds) {
+        return 1 + options.number("--swing") / 100 * Math.sin(2 * Math.PI * seconds / options.number("--period"));
+    }
+
+    /** The sum of the pace since the start, which is the seconds where the load does not swing. */
+    private static double doneWork(Options options, double seconds) {
+        double turn = 2 * Math.PI / options.number("--period");
+        return seconds + options.number("--swing") / 100 * (1 - Math.cos(turn * seconds)) / turn;
+    }
+
+    /** The bytes held above the base and the cache, as a function of the seconds since the start. */
+    private static DoubleUnaryOperator liveCurve(Options options) {
         double amplitude = options.number("--amplitude");
         double period = options.number("--period");
         return switch (options.behaviour()) {
-            case "leak" -> seconds -> rate * seconds;
             case "sawtooth" -> new Sawtooth(amplitude, period, new Random(options.whole("--seed") + 1));
             case "warmup" -> seconds -> amplitude * (1 - Math.exp(-seconds / period));
             case "daily" -> seconds -> amplitude * (1 - Math.cos(2 * Math.PI * seconds / period)) / 2;
@@ -132,6 +160,61 @@ public final class Program {
                 top = top.below;
             }
             return bytes - before;
+        }
+    }
+
+    private static final class Entry {
+        private final byte[] body;
+        private Entry next = null;
+
+        Entry(byte[] body) {
+            this.body = body;
+        }
+    }
+
+    /** A queue of byte arrays: new ones enter at the end, and the oldest leave once it holds more than it may. */
+    private static final class Flow {
+        private final Random sizes;
+        private double bytes = 0;
+        private double entered = 0;
+        private Entry oldest = null;
+        private Entry newest = null;
+
+        Flow(Random sizes) {
+            this.sizes = sizes;
+        }
+
+        /** Lets arrays in until so many bytes have entered in all, and out until it holds no more than the bound. */
+        void turn(double entered, double bound) {
+            while (this.entered + LARGEST_BODY / 2 <= entered) {
+                enter();
+            }
+            while (oldest != null && bytes - LARGEST_BODY > bound) {
+                leave();
+            }
+        }
+
+        private void enter() {
+            Entry entry = new Entry(written(sizes.bodySize()));
+            if (newest == null) {
+                oldest = entry;
+            } else {
+                newest.next = entry;
+            }
+            newest = entry;
+            bytes += entry.body.length + ARRAY_OVERHEAD;
+            entered += entry.body.length + ARRAY_OVERHEAD;
+        }
+
+        private void leave() {
+            Entry entry = oldest;
+            oldest = entry.next;
+            if (oldest == null) {
+                newest = null;
+            }
+            // An entry that is already old would otherwise keep the next from dying young.
+            entry.next = null;
+            bytes -= entry.body.length + ARRAY_OVERHEAD;
         }
     }
 
@@ -215,7 +298,7 @@ public final class Program {
         private static final List<String> BEHAVIOURS =
             List.of("leak", "sawtooth", "warmup", "daily", "step", "steady");
         private static final String EXPECTED_BEHAVIOUR = "one of " + String.join(", ", BEHAVIOURS);
-        private static final List<String> POSITIVE = List.of("--period", "--seconds");
+        private static final List<String> POSITIVE = List.of("--life", "--period", "--seconds");
 
         double number(String name) {
             return numbers.get(name);
@@ -229,8 +312,13 @@ public final class Program {
             String behaviour = null;
             Map<String, Double> numbers = new LinkedHashMap<>();
             numbers.put("--rate", 200000.0);
+            numbers.put("--onset", 0.0);
             numbers.put("--garbage", 4000000.0);
+            numbers.put("--sessions", 0.0);
+            numbers.put("--life", 5.0);
+            numbers.put("--swing", 0.0);
             numbers.put("--base", 25165824.0);
+            numbers.put("--cache", 0.0);
             numbers.put("--amplitude", 33554432.0);
             numbers.put("--period", 60.0);
             numbers.put("--seed", 1.0);
@@ -263,9 +351,10 @@ public final class Program {
         }
 
         private static String expectedNumber(String name) {
-            return POSITIVE.contains(name)
-                ? "a number above 0, at most 1000000"
-                : "a whole number from 0 to 1000000000";
+            if (POSITIVE.contains(name)) {
+                return "a number above 0, at most 1000000";
+            }
+            return "a whole number from 0 to " + (name.equals("--swing") ? "100" : "1000000000");
         }
 
         private static boolean validNumber(String name, String text) {
@@ -273,7 +362,8 @@ public final class Program {
                 return text.matches("[0-9]{1,7}(\\.[0-9]{1,6})?")
                     && Double.parseDouble(text) > 0 && Double.parseDouble(text) <= 1e6;
             }
-            return text.matches("[0-9]{1,10}") && Double.parseDouble(text) <= 1e9;
+            return text.matches("[0-9]{1,10}")
+                && Double.parseDouble(text) <= (name.equals("--swing") ? 100 : 1e9);
         }
 
         private static void refuse(String message) {

@@ -30,25 +30,31 @@ static const char *const BEHAVIOURS[] = {"leak", "sawtooth", "warmup", "daily", 
 enum behaviour { LEAK, SAWTOOTH, WARMUP, DAILY, STEP, STEADY, BEHAVIOUR_COUNT };
 #define EXPECTED_BEHAVIOUR "one of leak, sawtooth, warmup, daily, step, steady"
 
-enum kind { BEHAVIOUR, WHOLE, POSITIVE };
+enum kind { BEHAVIOUR, WHOLE, PERCENT, POSITIVE };
 static const char *const EXPECTED[] = {
     EXPECTED_BEHAVIOUR,
     "a whole number from 0 to 1000000000",
+    "a whole number from 0 to 100",
     "a number above 0, at most 1000000",
 };
 
-enum option_index { OPT_BEHAVIOUR, RATE, GARBAGE, BASE, AMPLITUDE, PERIOD, SEED, SECONDS, OPTION_COUNT };
+enum option_index {
+    OPT_BEHAVIOUR, RATE, ONSET, GARBAGE, SESSIONS, LIFE, SWING, BASE, CACHE, AMPLITUDE, PERIOD, SEED, SECONDS,
+    OPTION_COUNT
+};
 static const struct option {
     const char *name;
     enum kind kind;
     double value;
 } OPTIONS[OPTION_COUNT] = {
-    {"--behaviour", BEHAVIOUR, -1},    {"--rate", WHOLE, 200000},       {"--garbage", WHOLE, 4000000},
-    {"--base", WHOLE, 25165824},       {"--amplitude", WHOLE, 33554432}, {"--period", POSITIVE, 60},
-    {"--seed", WHOLE, 1},              {"--seconds", POSITIVE, 900},
+    {"--behaviour", BEHAVIOUR, -1},   {"--rate", WHOLE, 200000},   {"--onset", WHOLE, 0},
+    {"--garbage", WHOLE, 4000000},    {"--sessions", WHOLE, 0},    {"--life", POSITIVE, 5},
+    {"--swing", PERCENT, 0},          {"--base", WHOLE, 25165824}, {"--cache", WHOLE, 0},
+    {"--amplitude", WHOLE, 33554432}, {"--period", POSITIVE, 60},  {"--seed", WHOLE, 1},
+    {"--seconds", POSITIVE, 900},
 };
 
-/* The bytes after the link are written content. */
+/* The bytes after the link are written content. The link leads to the block below in a pool, to the next in a flow. */
 struct block {
     struct block *below;
 };
@@ -57,6 +63,12 @@ struct block {
 struct pool {
     struct block *top;
     double bytes;
+};
+
+/* A queue of blocks: new ones enter at the end, and the oldest leave once it holds more than it may. */
+struct flow {
+    struct block *oldest, *newest;
+    double bytes, entered;
 };
 
 struct sawtooth {
@@ -68,6 +80,10 @@ static void read_options(int count, char **words, double *values);
 static double live_wanted(const double *values, struct sawtooth *sawtooth, double seconds);
 static double cycle_length(double period, uint32_t *random);
 static double pool_resize(struct pool *pool, double target, uint32_t *sizes);
+static void turn_cache(struct flow *cache, const double *values, double seconds, uint32_t *sizes);
+static void flow_turn(struct flow *flow, double entered, double bound, uint32_t *sizes);
+static double pace(const double *values, double seconds);
+static double done_work(const double *values, double seconds);
 static void give_back(double change, double amplitude);
 static int input_ended(void);
 static double seconds_now(void);
@@ -82,9 +98,11 @@ int main(int argc, char **argv)
 
     uint32_t sizes = random_start(values[SEED]);
     struct pool base = {0}, live = {0}, garbage = {0};
+    struct flow cache = {0}, sessions = {0};
     struct sawtooth sawtooth = {.random = random_start(values[SEED] + 1)};
     sawtooth.ends = cycle_length(values[PERIOD], &sawtooth.random);
     pool_resize(&base, values[BASE], &sizes);
+    flow_turn(&cache, values[CACHE], values[CACHE], &sizes);
     printf("ready pid=%d\n", (int)getpid());
     fflush(stdout);
 
@@ -94,21 +112,46 @@ int main(int argc, char **argv)
         if (seconds >= values[SECONDS])
             break;
         give_back(pool_resize(&live, live_wanted(values, &sawtooth, seconds), &sizes), values[AMPLITUDE]);
+        turn_cache(&cache, values, seconds, &sizes);
+        double work = done_work(values, seconds);
+        double session_bound = values[SESSIONS] * values[LIFE] * pace(values, seconds);
+        flow_turn(&sessions, values[SESSIONS] * work, session_bound, &sizes);
         /* The garbage of a tick is held until the next, then dropped. */
         pool_resize(&garbage, 0, &sizes);
-        pool_resize(&garbage, values[GARBAGE] * fmin(seconds - last, LONGEST_GARBAGE_SECONDS), &sizes);
-        last = seconds;
+        pool_resize(&garbage, values[GARBAGE] * fmin(work - last, LONGEST_GARBAGE_SECONDS), &sizes);
+        last = work;
     }
     return 0;
 }
 
-/* The bytes held above the base at a number of seconds since the start. */
+/* What enters the cache follows the clock; once the program leaks, nothing leaves it. */
+static void turn_cache(struct flow *cache, const double *values, double seconds, uint32_t *sizes)
+{
+    int leaks = values[OPT_BEHAVIOUR] == LEAK;
+    if (!leaks && values[CACHE] == 0)
+        return;
+    double leaked = leaks ? values[RATE] * fmax(0, seconds - values[ONSET]) : 0;
+    flow_turn(cache, values[CACHE] + values[RATE] * seconds, values[CACHE] + leaked, sizes);
+}
+
+/* How much busier than usual the program is: the load swings. */
+static double pace(const double *values, double seconds)
+{
+    return 1 + values[SWING] / 100 * sin(2 * M_PI * seconds / values[PERIOD]);
+}
+
+/* The sum of the pace since the start, which is the seconds where the load does not swing. */
+static double done_work(const double *values, double seconds)
+{
+    double turn = 2 * M_PI / values[PERIOD];
+    return seconds + values[SWING] / 100 * (1 - cos(turn * seconds)) / turn;
+}
+
+/* The bytes held above the base and the cache at a number of seconds since the start. */
 static double live_wanted(const double *values, struct sawtooth *sawtooth, double seconds)
 {
     double amplitude = values[AMPLITUDE], period = values[PERIOD];
     switch ((enum behaviour)values[OPT_BEHAVIOUR]) {
-    case LEAK:
-        return values[RATE] * seconds;
     case SAWTOOTH:
         /* The slope is constant and the drop comes early or late by up to a quarter, so the peaks vary by as much. */
         while (seconds >= sawtooth->ends) {
@@ -184,6 +227,30 @@ static double pool_resize(struct pool *pool, double target, uint32_t *sizes)
     return pool->bytes - before;
 }
 
+/* Lets blocks in until so many bytes have entered in all, and out until it holds no more than the bound. */
+static void flow_turn(struct flow *flow, double entered, double bound, uint32_t *sizes)
+{
+    while (flow->entered + LARGEST_BLOCK / 2 <= entered) {
+        struct block *block = written(((size_t)1024 << (random_next(sizes) >> 30)) - HEADER_BYTES);
+        block->below = NULL;
+        if (flow->newest)
+            flow->newest->below = block;
+        else
+            flow->oldest = block;
+        flow->newest = block;
+        flow->bytes += block_bytes(block);
+        flow->entered += block_bytes(block);
+    }
+    while (flow->oldest && flow->bytes - LARGEST_BLOCK > bound) {
+        struct block *block = flow->oldest;
+        flow->oldest = block->below;
+        if (!flow->oldest)
+            flow->newest = NULL;
+        flow->bytes -= block_bytes(block);
+        free(block);
+    }
+}
+
 /* Asks the allocator to return dropped memory after each eighth of the amplitude, and when a descent has ended. */
 static void give_back(double change, double amplitude)
 {
@@ -252,8 +319,8 @@ static double read_value(enum kind kind, const char *text)
     if (whole == 0 || whole > (kind == WHOLE ? 10 : 7) || part > 6 || text[length] != '\0')
         return -1;
     double value = strtod(text, NULL);
-    if (kind == WHOLE)
-        return value <= 1e9 ? value : -1;
+    if (kind != POSITIVE)
+        return value <= (kind == PERCENT ? 100 : 1e9) ? value : -1;
     return value > 0 && value <= 1e6 ? value : -1;
 }
 

@@ -14,13 +14,19 @@ const LARGEST_BODY = 8192;
 const STRING_OVERHEAD = 16 + 5 * 8;
 
 const BEHAVIOURS = ['leak', 'sawtooth', 'warmup', 'daily', 'step', 'steady'];
+const PERCENT = { expected: 'a whole number from 0 to 100', read: readPercent };
 const WHOLE = { expected: 'a whole number from 0 to 1000000000', read: readWhole };
 const POSITIVE = { expected: 'a number above 0, at most 1000000', read: readPositive };
 const OPTIONS = {
   '--behaviour': { expected: `one of ${BEHAVIOURS.join(', ')}`, read: readBehaviour },
   '--rate': WHOLE,
+  '--onset': WHOLE,
   '--garbage': WHOLE,
+  '--sessions': WHOLE,
+  '--life': POSITIVE,
+  '--swing': PERCENT,
   '--base': WHOLE,
+  '--cache': WHOLE,
   '--amplitude': WHOLE,
   '--period': POSITIVE,
   '--seed': WHOLE,
@@ -38,6 +44,9 @@ function main() {
   const base = new Pool(sizes);
   base.resize(options['--base']);
   const live = new Pool(sizes);
+  const cache = new Flow(sizes);
+  cache.turn(options['--cache'], options['--cache']);
+  const sessions = new Flow(sizes);
   const garbage = new Garbage(sizes, options['--garbage']);
   const giveBack = new GiveBack(options['--amplitude']);
   const wanted = liveCurve(options);
@@ -49,16 +58,39 @@ function main() {
     // Naming the base here keeps it reachable for as long as the program runs.
     if (seconds >= options['--seconds'] || base.bytes < 0) process.exit(0);
     giveBack.after(live.resize(wanted(seconds)));
-    garbage.make(seconds);
+    const [entered, bound] = throughTheCache(options, seconds);
+    cache.turn(entered, bound);
+    const work = doneWork(options, seconds);
+    sessions.turn(options['--sessions'] * work, options['--sessions'] * options['--life'] * pace(options, seconds));
+    garbage.make(work);
   }, TICK_MS);
 }
 
-// The bytes held above the base, as a function of the seconds since the start.
+// The bytes that have entered the cache, and how many it may hold: once it leaks, nothing leaves it.
+function throughTheCache(options, seconds) {
+  const leaks = options['--behaviour'] === 'leak';
+  const bound = options['--cache'];
+  if (!leaks && bound === 0) return [0, 0];
+  const leaked = leaks ? options['--rate'] * Math.max(0, seconds - options['--onset']) : 0;
+  return [bound + options['--rate'] * seconds, bound + leaked];
+}
+
+// How much busier than usual the program is: the load swings.
+function pace(options, seconds) {
+  return 1 + options['--swing'] / 100 * Math.sin(2 * Math.PI * seconds / options['--period']);
+}
+
+// The sum of the pace since the start, which is the seconds where the load does not swing.
+function doneWork(options, seconds) {
+  const turn = 2 * Math.PI / options['--period'];
+  return seconds + options['--swing'] / 100 * (1 - Math.cos(turn * seconds)) / turn;
+}
+
+// The bytes held above the base and the cache, as a function of the seconds since the start.
 function liveCurve(options) {
   const amplitude = options['--amplitude'];
   const period = options['--period'];
   switch (options['--behaviour']) {
-    case 'leak': return (seconds) => options['--rate'] * seconds;
     case 'sawtooth': return sawtooth(amplitude, period, randomStream(options['--seed'] + 1));
     case 'warmup': return (seconds) => amplitude * (1 - Math.exp(-seconds / period));
     case 'daily': return (seconds) => amplitude * (1 - Math.cos(2 * Math.PI * seconds / period)) / 2;
@@ -102,6 +134,41 @@ class Pool {
       this.top = this.top.below;
     }
     return this.bytes - before;
+  }
+}
+
+// A queue of strings: new ones enter at the end, and the oldest leave once it holds more than it may.
+class Flow {
+  constructor(sizes) {
+    this.sizes = sizes;
+    this.bytes = 0;
+    this.entered = 0;
+    this.oldest = null;
+    this.newest = null;
+  }
+
+  // Lets strings in until so many bytes have entered in all, and out until it holds no more than the bound.
+  turn(entered, bound) {
+    while (this.entered + LARGEST_BODY / 2 <= entered) this.enter();
+    while (this.oldest && this.bytes - LARGEST_BODY > bound) this.leave();
+  }
+
+  enter() {
+    const entry = { text: written(bodySize(this.sizes)), next: null };
+    if (this.newest) this.newest.next = entry;
+    else this.oldest = entry;
+    this.newest = entry;
+    this.bytes += entry.text.length + STRING_OVERHEAD;
+    this.entered += entry.text.length + STRING_OVERHEAD;
+  }
+
+  leave() {
+    const entry = this.oldest;
+    this.oldest = entry.next;
+    if (!this.oldest) this.newest = null;
+    // An entry that is already old would otherwise keep the next from dying young.
+    entry.next = null;
+    this.bytes -= entry.text.length + STRING_OVERHEAD;
   }
 }
 
@@ -171,8 +238,8 @@ function randomStream(seed) {
 
 function readOptions(words) {
   const options = {
-    '--rate': 200000, '--garbage': 4000000, '--base': 25165824, '--amplitude': 33554432,
-    '--period': 60, '--seed': 1, '--seconds': 900,
+    '--rate': 200000, '--onset': 0, '--garbage': 4000000, '--sessions': 0, '--life': 5, '--swing': 0,
+    '--base': 25165824, '--cache': 0, '--amplitude': 33554432, '--period': 60, '--seed': 1, '--seconds': 900,
   };
   for (let i = 0; i < words.length; i += 2) {
     const name = words[i];
@@ -194,6 +261,10 @@ function readBehaviour(text) {
 
 function readWhole(text) {
   return /^[0-9]{1,10}$/.test(text) && Number(text) <= 1e9 ? Number(text) : null;
+}
+
+function readPercent(text) {
+  return readWhole(text) <= 100 ? readWhole(text) : null;
 }
 
 function readPositive(text) {

@@ -5,6 +5,7 @@ Live memory is made of bytes objects of 1 to 8 KiB, headers included, each fille
 memory follows the amount asked for.
 """
 
+import collections
 import ctypes
 import math
 import os
@@ -37,6 +38,9 @@ def main():
     base = Pool(sizes)
     base.resize(options["--base"])
     live = Pool(sizes)
+    cache = Flow(sizes)
+    cache.turn(options["--cache"], options["--cache"])
+    sessions = Flow(sizes)
     garbage = Garbage(sizes, options["--garbage"])
     give_back = GiveBack(options["--amplitude"])
     wanted = live_curve(options)
@@ -48,7 +52,10 @@ def main():
         if seconds >= options["--seconds"]:
             break
         give_back.after(live.resize(wanted(seconds)))
-        garbage.make(seconds)
+        cache.turn(*through_the_cache(options, seconds))
+        work = done_work(options, seconds)
+        sessions.turn(options["--sessions"] * work, options["--sessions"] * options["--life"] * pace(options, seconds))
+        garbage.make(work)
 
 
 def input_ended(wait_seconds):
@@ -60,18 +67,37 @@ def input_ended(wait_seconds):
         return True
 
 
+def through_the_cache(options, seconds):
+    """The bytes that have entered the cache, and how many it may hold: once it leaks, nothing leaves it."""
+    leaks = options["--behaviour"] == "leak"
+    bound = options["--cache"]
+    if not leaks and bound == 0:
+        return 0, 0
+    leaked = options["--rate"] * max(0, seconds - options["--onset"]) if leaks else 0
+    return bound + options["--rate"] * seconds, bound + leaked
+
+
+def pace(options, seconds):
+    """How much busier than usual the program is: the load swings."""
+    return 1 + options["--swing"] / 100 * math.sin(2 * math.pi * seconds / options["--period"])
+
+
+def done_work(options, seconds):
+    """The sum of the pace since the start, which is the seconds where the load does not swing."""
+    turn = 2 * math.pi / options["--period"]
+    return seconds + options["--swing"] / 100 * (1 - math.cos(turn * seconds)) / turn
+
+
 def live_curve(options):
-    """The bytes held above the base, as a function of the seconds since the start."""
-    rate, amplitude, period = options["--rate"], options["--amplitude"], options["--period"]
+    """The bytes held above the base and the cache, as a function of the seconds since the start."""
+    amplitude, period = options["--amplitude"], options["--period"]
     curves = {
-        "leak": lambda seconds: rate * seconds,
         "sawtooth": sawtooth(amplitude, period, random_stream(options["--seed"] + 1)),
         "warmup": lambda seconds: amplitude * (1 - math.exp(-seconds / period)),
         "daily": lambda seconds: amplitude * (1 - math.cos(2 * math.pi * seconds / period)) / 2,
         "step": lambda seconds: 0 if seconds < period else amplitude,
-        "steady": lambda seconds: 0,
     }
-    return curves[options["--behaviour"]]
+    return curves.get(options["--behaviour"], lambda seconds: 0)
 
 
 def sawtooth(amplitude, period, random):
@@ -110,6 +136,26 @@ class Pool:
         while self.blocks and self.bytes - LARGEST_BLOCK > target:
             self.bytes -= len(self.blocks.pop()) + HEADER_BYTES + SLOT_BYTES
         return self.bytes - before
+
+
+class Flow:
+    """A queue of bytes objects: new ones enter at the end, and the oldest leave once it holds more than it may."""
+
+    def __init__(self, sizes):
+        self.sizes = sizes
+        self.bytes = 0
+        self.entered = 0
+        self.blocks = collections.deque()
+
+    def turn(self, entered, bound):
+        """Lets objects in until so many bytes have entered in all, and out until it holds no more than the bound."""
+        while self.entered + LARGEST_BLOCK / 2 <= entered:
+            size = block_size(self.sizes)
+            self.blocks.append(written(size))
+            self.bytes += size + SLOT_BYTES
+            self.entered += size + SLOT_BYTES
+        while self.blocks and self.bytes - LARGEST_BLOCK > bound:
+            self.bytes -= len(self.blocks.popleft()) + HEADER_BYTES + SLOT_BYTES
 
 
 class Garbage:
@@ -184,13 +230,19 @@ def read_positive(text):
     return float(text) if re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", text) and 0 < float(text) <= 10**6 else None
 
 
+PERCENT = ("a whole number from 0 to 100", lambda text: read_whole(text) if (read_whole(text) or 0) <= 100 else None)
 WHOLE = ("a whole number from 0 to 1000000000", read_whole)
 POSITIVE = ("a number above 0, at most 1000000", read_positive)
 OPTIONS = {
     "--behaviour": ("one of " + ", ".join(BEHAVIOURS), lambda text: text if text in BEHAVIOURS else None),
     "--rate": WHOLE,
+    "--onset": WHOLE,
     "--garbage": WHOLE,
+    "--sessions": WHOLE,
+    "--life": POSITIVE,
+    "--swing": PERCENT,
     "--base": WHOLE,
+    "--cache": WHOLE,
     "--amplitude": WHOLE,
     "--period": POSITIVE,
     "--seed": WHOLE,
@@ -200,8 +252,8 @@ OPTIONS = {
 
 def read_options(words):
     options = {
-        "--rate": 200000, "--garbage": 4000000, "--base": 25165824, "--amplitude": 33554432,
-        "--period": 60, "--seed": 1, "--seconds": 900,
+        "--rate": 200000, "--onset": 0, "--garbage": 4000000, "--sessions": 0, "--life": 5, "--swing": 0,
+        "--base": 25165824, "--cache": 0, "--amplitude": 33554432, "--period": 60, "--seed": 1, "--seconds": 900,
     }
     for i in range(0, len(words), 2):
         name = words[i]

@@ -7,8 +7,9 @@
    random (never seeds 1 and 2, which are what is reported), the `train` half of its real backgrounds, and the imagined
    programs of programs.py. The half named `test` and the `live` recordings are never read.
 2. features: what the detector measures of them, by `cargo run --release --example features`, in WORK/features.
-3. model: gradient-boosted symmetric trees on those rows (logistic loss), every series with the weight of its set. Their
-   borders, questions and votes become the table of bytes and 16-bit numbers that the detector reads.
+3. model: gradient-boosted symmetric trees on those rows (logistic loss), every series with the weight of its set.
+4. patterns: fewer and smaller trees on the generator's rows whose mechanism has a name.
+5. table: borders, questions and votes of both as the bytes and 16-bit numbers that the detector reads.
 
 Everything is seeded: the same inputs give the same table.
 """
@@ -30,7 +31,6 @@ VOTE = 1 / 4096
 
 # What the second model tells apart; the rest of the patterns follow from plain rules.
 PATTERNS = ["stable", "linear", "exponential", "step", "spike", "periodic", "saturating"]
-PATTERN_OF = {"fragmentation": "saturating"}
 PATTERN_TREES, PATTERN_DEPTH = 60, 5
 
 # name: weight of one of its series, share of the looks that are kept, and how it is made:
@@ -162,7 +162,7 @@ def pattern_rows(a, names):
         rows = rows_of(os.path.join(a.work, "features", name + ".bin"), 4 + len(names))
         with open(os.path.join(a.work, "sets", name, "labels.jsonl")) as f:
             labels = [json.loads(line) for line in f]
-        classes = np.array([PATTERNS.index(PATTERN_OF.get(l["patterns"][0], l["patterns"][0])) for l in labels])
+        classes = np.array([PATTERNS.index(l["patterns"][0]) for l in labels])
         begins = np.array([l["onset_s"] or 0.0 for l in labels])
         series = rows[:, 0].astype(int)
         seen = rows[:, 1] - begins[series] > 0.15 * rows[:, 1].max()
@@ -184,44 +184,82 @@ def fit_patterns(a, names):
                                l2_leaf_reg=20, border_count=BORDERS, random_seed=1, verbose=20, thread_count=a.threads,
                                bootstrap_type="Bernoulli", subsample=0.5, rsm=0.3, boosting_type="Plain",
                                train_dir=os.path.join(a.work, "catboost"))
-    model.fit(Pool(x, y, weight=w, feature_names=names))
-    model.save_model(os.path.join(a.work, "patterns.cbm"))
+    # Both models read the same bytes, so the second one may ask only what lies between borders of the first.
+    with open(os.path.join(a.work, "borders.tsv"), "w") as f:
+        for at, of_feature in enumerate(borders_of(read_model(a, "model"))):
+            f.writelines("%d\t%r\tMin\n" % (at, border) for border in of_feature)
+    pool = Pool(x, y, weight=w)
+    pool.quantize(input_borders=os.path.join(a.work, "borders.tsv"))
+    model.fit(pool)
     model.save_model(os.path.join(a.work, "patterns.json"), format="json")
 
 
-def write_weights(a, names):
-    with open(os.path.join(a.work, "model.json")) as f:
-        model = json.load(f)
-    borders = [feature["borders"] or [] for feature in model["features_info"]["float_features"]]
+def read_model(a, name):
+    with open(os.path.join(a.work, name + ".json")) as f:
+        return json.load(f)
+
+
+def borders_of(model):
+    return [feature["borders"] or [] for feature in model["features_info"]["float_features"]]
+
+
+def trees_of(model, depth, dimensions, borders):
+    """The questions and votes of all trees, as the detector reads them."""
     questions, votes = [], []
     for tree in model["oblivious_trees"]:
-        splits = [(s["float_feature_index"], borders[s["float_feature_index"]].index(s["border"])) for s in tree["splits"]]
+        splits = []
+        for split in tree["splits"]:
+            of_feature = borders[split["float_feature_index"]]
+            splits.append((split["float_feature_index"], int(np.argmin(np.abs(np.array(of_feature) - split["border"])))))
         leaves = [int(round(v / VOTE)) for v in tree["leaf_values"]]
-        # A tree that found fewer questions asks its first one again; the leaves it cannot reach stay empty.
-        while len(splits) < DEPTH:
+        assert len(leaves) == dimensions << len(splits)
+        # A tree that found fewer questions asks its first one again, and both answers lead to the same leaves.
+        while len(splits) < depth:
             leaves = leaves + leaves
             splits.append(splits[0] if splits else (0, 255))
         questions += splits
         votes += leaves
     assert max(map(abs, votes)) < 32768 and max(f for f, _ in questions) < 256
-    scale, bias = float(model["scale_and_bias"][0]), float(model["scale_and_bias"][1][0])
+    return questions, votes
+
+
+def write_weights(a, names):
+    model, patterns = read_model(a, "model"), read_model(a, "patterns")
+    borders = borders_of(model)
+    questions, votes = trees_of(model, DEPTH, 1, borders)
+    pattern_questions, pattern_votes = trees_of(patterns, PATTERN_DEPTH, len(PATTERNS), borders)
     with open(WEIGHTS, "w") as f:
         f.write("//! Generated by `benches/leakbench/train/train.py`; not to be edited.\n//!\n")
-        f.write("//! %d symmetric trees of depth %d, trained on %d sets of simulated series (seeds from 101 on) and on the\n"
-                "//! `train` half of the real backgrounds.\n\n" % (len(questions) // DEPTH, DEPTH, len(list(sets(a.leakbench)))))
+        f.write("//! %d symmetric trees for the confidence and %d for the pattern, trained on %d sets of simulated series (seeds\n"
+                "//! from 101 on) and on the `train` half of the real backgrounds.\n\n"
+                % (len(questions) // DEPTH, len(pattern_questions) // PATTERN_DEPTH, len(list(sets(a.leakbench)))))
         f.write("use super::Question;\nuse crate::detect::features::ALL_FEATURES;\n\n")
-        f.write("/// Log-odds of one vote.\npub(super) const SCALE: f64 = %r;\n" % (scale * VOTE))
-        f.write("/// Log-odds before any vote.\npub(super) const BIAS: f64 = %r;\n\n" % bias)
-        f.write("/// The borders of each feature, ascending.\n#[rustfmt::skip]\npub(super) static BORDERS: [&[f32]; ALL_FEATURES] = [\n")
-        for name, of_feature in zip(names, borders):
-            f.write("    &[%s], // %s\n" % (", ".join(number(b) for b in of_feature), name))
-        f.write("];\n\n/// The questions of all trees, %d each.\n#[rustfmt::skip]\n" % DEPTH)
-        f.write("pub(super) static QUESTIONS: [Question; %d] = [\n" % len(questions))
-        write_lines(f, ["(%d, %d)" % q for q in questions], 2 * DEPTH)
-        f.write("];\n\n/// The votes of their leaves, %d each.\n#[rustfmt::skip]\n" % 2 ** DEPTH)
-        f.write("pub(super) static VOTES: [i16; %d] = [\n" % len(votes))
-        write_lines(f, [str(v) for v in votes], 2 ** (DEPTH - 1))
-        f.write("];\n")
+        scale, bias = model["scale_and_bias"]
+        write_constant(f, "Log-odds of one vote.", "SCALE: f64", repr(float(scale * VOTE)))
+        write_constant(f, "Log-odds before any vote.", "BIAS: f64", repr(float(bias[0])))
+        write_constant(f, "What the second model tells apart, in the order of its votes.", "PATTERNS: [&str; %d]" % len(PATTERNS),
+                       "[%s]" % ", ".join('"%s"' % name for name in PATTERNS))
+        write_table(f, "The borders of each feature, ascending.", "BORDERS: [&[f32]; ALL_FEATURES]",
+                    ["&[%s]" % ", ".join(number(b) for b in of_feature) for of_feature in borders], 1)
+        write_table(f, "The questions of all trees, %d each." % DEPTH, "QUESTIONS: [Question; %d]" % len(questions),
+                    ["(%d, %d)" % q for q in questions], 2 * DEPTH)
+        write_table(f, "The votes of their leaves, %d each." % 2 ** DEPTH, "VOTES: [i16; %d]" % len(votes),
+                    [str(v) for v in votes], 2 ** (DEPTH - 1))
+        write_table(f, "The questions of the trees for the pattern, %d each." % PATTERN_DEPTH,
+                    "PATTERN_QUESTIONS: [Question; %d]" % len(pattern_questions), ["(%d, %d)" % q for q in pattern_questions], 2 * PATTERN_DEPTH)
+        write_table(f, "The votes of their leaves, one for each pattern, %d leaves each." % 2 ** PATTERN_DEPTH,
+                    "PATTERN_VOTES: [i16; %d]" % len(pattern_votes), [str(v) for v in pattern_votes], 4 * len(PATTERNS))
+
+
+def write_constant(f, words, name, value):
+    f.write("/// %s\npub(super) const %s = %s;\n" % (words, name, value))
+
+
+def write_table(f, words, name, items, per_line):
+    f.write("\n/// %s\n#[rustfmt::skip]\npub(super) static %s = [\n" % (words, name))
+    for at in range(0, len(items), per_line):
+        f.write("    %s,\n" % ", ".join(items[at:at + per_line]))
+    f.write("];\n")
 
 
 def number(border):
@@ -231,16 +269,11 @@ def number(border):
     return text if any(c in text for c in ".e") else text + ".0"
 
 
-def write_lines(f, items, per_line):
-    for at in range(0, len(items), per_line):
-        f.write("    %s,\n" % ", ".join(items[at:at + per_line]))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--leakbench", required=True, help="the benchmark's folder: generate.py, inject.py, real/")
     parser.add_argument("--work", required=True, help="where sets, features and the model go (8 GB)")
-    parser.add_argument("--steps", default="sets,features,model")
+    parser.add_argument("--steps", default="sets,features,model,patterns,table")
     parser.add_argument("--trees", type=int, default=900)
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -252,7 +285,9 @@ def main():
         make_features(a)
     if "model" in steps:
         fit(a, feature_names())
-    if "model" in steps or "table" in steps:
+    if "patterns" in steps:
+        fit_patterns(a, feature_names())
+    if "table" in steps:
         write_weights(a, feature_names())
 
 

@@ -65,6 +65,8 @@ pub(super) struct Standing<'a> {
     pub(super) finding: Option<&'a Finding>,
     /// How long the detector wants a change of mind about it to last, in seconds.
     pub(super) patience_secs: f64,
+    /// Bytes that the judge takes.
+    pub(super) state_bytes: usize,
     /// The open episode.
     pub(super) episode: Option<&'a Episode>,
 }
@@ -186,6 +188,7 @@ impl<'a> Course<'a> {
             confidence: *last_confidence,
             finding: judge.finding(),
             patience_secs: judge.patience_secs(),
+            state_bytes: judge.state_bytes(),
             episode: judge.episode(),
         }
     }

@@ -4,10 +4,7 @@ use super::{
     course::{Audience, Occasion, Series, Standing},
     json::{Estimates, in_unit},
 };
-use crate::{
-    detect::episode::LeakState,
-    sample::Seconds,
-};
+use crate::{detect::episode::LeakState, sample::Seconds};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -28,6 +25,8 @@ struct Line<'a> {
     leaked_objects: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patience_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_bytes: Option<usize>,
 }
 
 /// Writes the lines of one series.
@@ -74,7 +73,11 @@ impl<W: Write> Audience for Lines<'_, W> {
             since: standing.episode.filter(|_| !is_short).map(|episode| episode.since),
             leaked_bytes,
             leaked_objects,
-            patience_seconds: standing.finding.filter(|_| self.is_look(standing)).map(|_| standing.patience_secs),
+            patience_seconds: standing
+                .finding
+                .filter(|_| self.is_look(standing))
+                .map(|_| standing.patience_secs),
+            state_bytes: (self.every_look && standing.occasion == Occasion::End).then_some(standing.state_bytes),
         };
         self.said_at = Some(standing.at);
         serde_json::to_writer(&mut *self.out, &line)?;

@@ -203,8 +203,9 @@ pub(super) mod tests {
             state: LeakState::None,
             confidence: 0.0,
             finding,
-            episode,
             patience_secs: 0.0,
+            state_bytes: 0,
+            episode,
         };
         summary.hear(&standing).unwrap();
     }

@@ -2486,3 +2486,11 @@ pub(super) static VOTES: [i16; 57600] = [
     3, 204, -188, 118, 40, -58, -3, -182, 1, -1, -284, -12, -161, -31, 163, 24, -93, 11, -349, -40, -30, -8, -109, 67, -16, 5, -62, -50, 23, -6, -70, 8,
     -9, 165, 34, -225, -11, 75, 62, -32, -40, -5, -267, 22, -21, 28, 10, 9, -73, -20, -487, -172, 32, -18, -18, -237, 60, 8, 50, 0, -36, 6, -36, -10,
 ];
+
+/// What the second model tells apart, in the order of its votes.
+pub(super) const PATTERNS: [&str; 7] =
+    ["stable", "linear", "exponential", "step", "spike", "periodic", "saturating"];
+/// Stub
+pub(super) static PATTERN_QUESTIONS: [Question; 0] = [];
+/// Stub
+pub(super) static PATTERN_VOTES: [i16; 0] = [];

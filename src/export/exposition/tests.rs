@@ -20,6 +20,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         restarts: 0,
         episodes: 0,
         areas: Vec::new(),
+        rules: Vec::new(),
     };
     Arc::new(Snapshot { tick: 1, taken_at, targets: vec![target], member_count: 1 })
 }

@@ -68,7 +68,7 @@ fn names_are_valid_unique_and_prefixed() {
 #[test]
 fn labels_are_nobody_elses() {
     for metric in all() {
-        let area = matches!(metric.source, Source::Area(_) | Source::Pattern)
+        let area = matches!(metric.source, Source::Area(_) | Source::Pattern | Source::Rule(_))
             .then_some(AREA_LABELS)
             .into_iter()
             .flatten();
@@ -90,6 +90,7 @@ fn labels_of_a_source_are_those_that_it_writes() {
     for metric in TARGET_METRICS {
         let written: &[&str] = match metric.source {
             Source::Pattern => &[PATTERN_LABEL],
+            Source::Rule(_) => &RULE_LABELS,
             Source::TargetInfo => &INFO_LABELS,
             Source::Area(_) | Source::Target(_) => &[],
             Source::Own => panic!("{} belongs to the registry", metric.name),

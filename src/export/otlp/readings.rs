@@ -5,8 +5,8 @@
 
 use crate::{
     detect::finding::Pattern,
-    export::metric::{Metric, PATTERN_LABEL, PID_LABEL, Source},
-    snapshot::{AreaView, Snapshot, TargetView},
+    export::metric::{Metric, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source},
+    snapshot::{AreaView, RuleView, Snapshot, TargetView},
 };
 use opentelemetry::{KeyValue, StringValue, Value};
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
@@ -23,17 +23,22 @@ pub(super) type Reading<'a> = (f64, Cow<'a, [KeyValue]>);
 pub(super) struct Rows<'a> {
     targets: Vec<(&'a TargetView, Vec<KeyValue>)>,
     areas: Vec<(&'a AreaView, Vec<KeyValue>)>,
+    rules: Vec<(&'a RuleView, Vec<KeyValue>)>,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
-        let mut rows = Self { targets: Vec::with_capacity(snapshot.targets.len()), areas: Vec::new() };
+        let targets = Vec::with_capacity(snapshot.targets.len());
+        let mut rows = Self { targets, areas: Vec::new(), rules: Vec::new() };
         for view in &snapshot.targets {
             // One copy of the name, shared by all attribute sets.
             let name: Value = StringValue::from(Arc::<str>::from(&*view.target.name)).into();
             let kind = view.target.kind.as_str();
             for area in &view.areas {
                 rows.areas.push((area, area_attributes(area, kind, &name)));
+            }
+            for rule in &view.rules {
+                rows.rules.push((rule, rule_attributes(rule, kind, &name)));
             }
             rows.targets.push((view, vec![KeyValue::new("kind", kind), KeyValue::new("target", name)]));
         }
@@ -45,6 +50,7 @@ impl<'a> Rows<'a> {
         match source {
             Source::Area(_) => self.areas.len(),
             Source::Pattern => self.areas.len() * Pattern::ALL.len(),
+            Source::Rule(_) => self.rules.len(),
             Source::Target(_) | Source::TargetInfo => self.targets.len(),
             Source::Own => 0,
         }
@@ -59,6 +65,9 @@ impl<'a> Rows<'a> {
             Source::Pattern => {
                 Box::new(self.areas.iter().flat_map(|(area, attributes)| patterns(area, attributes)))
             }
+            Source::Rule(value) => Box::new(self.rules.iter().filter_map(move |(rule, attributes)| {
+                Some((finite(value(rule))?, Cow::Borrowed(attributes.as_slice())))
+            })),
             Source::Target(value) => Box::new(self.targets.iter().filter_map(move |(target, attributes)| {
                 Some((finite(value(target))?, Cow::Borrowed(attributes.as_slice())))
             })),
@@ -83,6 +92,17 @@ fn area_attributes(area: &AreaView, kind: &'static str, target: &Value) -> Vec<K
     attributes.extend(area.pid.map(|pid| KeyValue::new(PID_LABEL, i64::from(pid))));
     attributes.push(KeyValue::new("target", target.clone()));
     attributes
+}
+
+fn rule_attributes(rule: &RuleView, kind: &'static str, target: &Value) -> Vec<KeyValue> {
+    let [rule_label, level_label] = RULE_LABELS;
+    vec![
+        KeyValue::new("area", StringValue::from(Arc::clone(&rule.area))),
+        KeyValue::new("kind", kind),
+        KeyValue::new(level_label, rule.threshold.level.as_str()),
+        KeyValue::new(rule_label, rule.threshold.rule.name),
+        KeyValue::new("target", target.clone()),
+    ]
 }
 
 /// One reading for each pattern, where the area has a finding: 1 for its own, 0 for the others.

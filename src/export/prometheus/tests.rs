@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    budget::{Level, Rule, Threshold},
     detect::{
         episode::{Episode, EpisodeId, LeakState},
         finding::{Estimate, Evidence, Finding, Severity},
@@ -18,6 +19,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         restarts: 3,
         episodes: 1,
         areas,
+        rules: Vec::new(),
     }
 }
 
@@ -50,12 +52,29 @@ fn leak() -> Verdict {
     Verdict { state: LeakState::Confirmed, finding: Some(finding), episode: Some(episode), leaked: 4096.0 }
 }
 
+/// A breached, a kept and a not yet measured number, and a parameter.
+fn rules() -> Vec<RuleView> {
+    let rule = |name: &str, level, value, is_breached| RuleView {
+        area: "anon".into(),
+        threshold: Threshold { rule: Rule::named(name).unwrap(), level, value },
+        is_breached,
+    };
+    vec![
+        rule("size", Level::Warning, 512.0, Some(true)),
+        rule("size", Level::Critical, 2048.0, Some(false)),
+        rule("growth", Level::Warning, 2.5, None),
+        rule("window", Level::Any, 1800.0, None),
+        rule("sustained_samples", Level::Any, 0.8, None),
+    ]
+}
+
 /// A leaking area of bytes with a limit, one of objects, and a target that is gone.
 fn small() -> Snapshot {
     let limit = Some(Limit { value: 8192.0, used: 2048.0, source: LimitSource::Cgroup });
     let leaking = AreaView { limit, verdict: Some(leak()), ..area("anon", Unit::Bytes, 1024.0) };
     let gone = TargetView { members: 0, ..target("gone", Vec::new()) };
-    let targets = vec![gone, target("shop", vec![leaking, area("fds", Unit::Objects, 7.0)])];
+    let shop = target("shop", vec![leaking, area("fds", Unit::Objects, 7.0)]);
+    let targets = vec![gone, TargetView { rules: rules(), ..shop }];
     Snapshot { tick: 1, taken_at: 1_700_000_000.5, targets, member_count: 2 }
 }
 

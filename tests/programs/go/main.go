@@ -28,6 +28,8 @@ const (
 	largestBody           = 8192
 	// A link holds a pointer and a slice header, 32 bytes, which is a size class of the allocator.
 	linkBytes = 32
+	// The allocator describes every span of 8 KiB in 160 bytes of its own, which are resident too.
+	spanShare = 160.0 / 8192
 )
 
 func main() {
@@ -39,6 +41,9 @@ func main() {
 	base := pool{sizes: sizes}
 	base.resize(options.base * scale)
 	live := pool{sizes: sizes}
+	cache := flow{sizes: sizes}
+	cache.turn(options.cache*scale, options.cache*scale)
+	sessions := flow{sizes: sizes}
 	garbage := garbage{sizes: sizes, bytesPerSecond: options.garbage}
 	giveBack := giveBack{enough: options.amplitude * scale / 8}
 	wanted := liveCurve(options)
@@ -48,7 +53,11 @@ func main() {
 	// The base is named in the condition, which keeps it reachable for as long as the program runs.
 	for seconds := 0.0; seconds < options.seconds && base.bytes >= 0; seconds = time.Since(start).Seconds() {
 		giveBack.after(live.resize(wanted(seconds) * scale))
-		garbage.make(seconds)
+		entered, bound := throughTheCache(options, seconds)
+		cache.turn(entered*scale, bound*scale)
+		work := doneWork(options, seconds)
+		sessions.turn(options.sessions*work, options.sessions*options.life*pace(options, seconds))
+		garbage.make(work)
 		time.Sleep(tick)
 	}
 }
@@ -80,12 +89,34 @@ func endOnSignalOrInput() {
 	}()
 }
 
-// The bytes held above the base, as a function of the seconds since the start.
+// The bytes that have entered the cache, and how many it may hold: once it leaks, nothing leaves it.
+func throughTheCache(options options, seconds float64) (entered, bound float64) {
+	leaks := options.behaviour == "leak"
+	if !leaks && options.cache == 0 {
+		return 0, 0
+	}
+	entered, bound = options.cache+options.rate*seconds, options.cache
+	if leaks {
+		bound += options.rate * math.Max(0, seconds-options.onset)
+	}
+	return entered, bound
+}
+
+// How much busier than usual the program is: the load swings.
+func pace(options options, seconds float64) float64 {
+	return 1 + options.swing/100*math.Sin(2*math.Pi*seconds/options.period)
+}
+
+// The sum of the pace since the start, which is the seconds where the load does not swing.
+func doneWork(options options, seconds float64) float64 {
+	turn := 2 * math.Pi / options.period
+	return seconds + options.swing/100*(1-math.Cos(turn*seconds))/turn
+}
+
+// The bytes held above the base and the cache, as a function of the seconds since the start.
 func liveCurve(options options) func(seconds float64) float64 {
 	amplitude, period := options.amplitude, options.period
 	switch options.behaviour {
-	case "leak":
-		return func(seconds float64) float64 { return options.rate * seconds }
 	case "sawtooth":
 		return sawtooth(amplitude, period, newRandom(options.seed+1))
 	case "warmup":
@@ -134,13 +165,47 @@ func (p *pool) resize(target float64) float64 {
 	// Stops within half of the largest block of the target, so that the rounding has no lasting direction.
 	for p.bytes+largestBody/2 <= target {
 		p.top = &link{below: p.top, body: written(p.sizes.bodySize())}
-		p.bytes += float64(len(p.top.body) + linkBytes)
+		p.bytes += residentBytes(p.top.body)
 	}
 	for p.top != nil && p.bytes-largestBody > target {
-		p.bytes -= float64(len(p.top.body) + linkBytes)
+		p.bytes -= residentBytes(p.top.body)
 		p.top = p.top.below
 	}
 	return p.bytes - before
+}
+
+type entry struct {
+	next *entry
+	body []byte
+}
+
+// A queue of byte slices: new ones enter at the end, and the oldest leave once it holds more than it may.
+type flow struct {
+	sizes          *random
+	bytes, entered float64
+	oldest, newest *entry
+}
+
+// Lets slices in until so many bytes have entered in all, and out until it holds no more than the bound.
+func (f *flow) turn(entered, bound float64) {
+	for f.entered+largestBody/2 <= entered {
+		added := &entry{body: written(f.sizes.bodySize())}
+		if f.newest == nil {
+			f.oldest = added
+		} else {
+			f.newest.next = added
+		}
+		f.newest = added
+		f.bytes += residentBytes(added.body)
+		f.entered += residentBytes(added.body)
+	}
+	for f.oldest != nil && f.bytes-largestBody > bound {
+		f.bytes -= residentBytes(f.oldest.body)
+		f.oldest = f.oldest.next
+		if f.oldest == nil {
+			f.newest = nil
+		}
+	}
 }
 
 // Short-lived slices: the ones of a tick are held until the next, then dropped.
@@ -179,6 +244,11 @@ func (g *giveBack) after(change float64) {
 	}
 }
 
+// What a slice takes with its link and its part of the allocator's own memory.
+func residentBytes(body []byte) float64 {
+	return float64(len(body)+linkBytes) * (1 + spanShare)
+}
+
 var writtenSoFar byte
 
 // A slice of its own with new content: every byte is written, so every page of it is touched.
@@ -212,8 +282,9 @@ func (r *random) next() uint32 {
 func (r *random) bodySize() int { return 1024 << (r.next() >> 30) }
 
 type options struct {
-	behaviour                                             string
-	rate, garbage, base, amplitude, period, seed, seconds float64
+	behaviour                                     string
+	rate, onset, garbage, sessions, life, swing   float64
+	base, cache, amplitude, period, seed, seconds float64
 }
 
 type kind struct {
@@ -229,6 +300,11 @@ var (
 		regexp.MustCompile(`^[0-9]{1,10}$`),
 		func(value float64) bool { return value <= 1e9 },
 	}
+	percent = kind{
+		"a whole number from 0 to 100",
+		regexp.MustCompile(`^[0-9]{1,10}$`),
+		func(value float64) bool { return value <= 100 },
+	}
 	positive = kind{
 		"a number above 0, at most 1000000",
 		regexp.MustCompile(`^[0-9]{1,7}(\.[0-9]{1,6})?$`),
@@ -238,7 +314,8 @@ var (
 
 func readOptions(words []string) options {
 	options := options{
-		rate: 200000, garbage: 4000000, base: 25165824, amplitude: 33554432, period: 60, seed: 1, seconds: 900,
+		rate: 200000, garbage: 4000000, life: 5, base: 25165824, amplitude: 33554432, period: 60, seed: 1,
+		seconds: 900,
 	}
 	numbers := []struct {
 		name string
@@ -246,8 +323,13 @@ func readOptions(words []string) options {
 		into *float64
 	}{
 		{"--rate", whole, &options.rate},
+		{"--onset", whole, &options.onset},
 		{"--garbage", whole, &options.garbage},
+		{"--sessions", whole, &options.sessions},
+		{"--life", positive, &options.life},
+		{"--swing", percent, &options.swing},
 		{"--base", whole, &options.base},
+		{"--cache", whole, &options.cache},
 		{"--amplitude", whole, &options.amplitude},
 		{"--period", positive, &options.period},
 		{"--seed", whole, &options.seed},

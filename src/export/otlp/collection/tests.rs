@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::{
+    budget::{Level, Rule, Threshold},
     detect::{
         episode::LeakState,
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
     },
     sample::{Area, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
-    snapshot::{AreaView, TargetView, Verdict},
+    snapshot::{AreaView, RuleView, TargetView, Verdict},
 };
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, Metric as Sent, MetricData};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
@@ -58,6 +59,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         restarts: 3,
         episodes: 4,
         areas,
+        rules: Vec::new(),
     }
 }
 
@@ -130,6 +132,34 @@ fn a_judged_area_has_the_names_units_and_values_of_the_table() {
     // 13 of the judged area (no open episode), 12 patterns, 5 of the other, 5 of the target.
     let expected = 10 + Pattern::ALL.len() + 4 + 5;
     assert_eq!(all.len(), expected, "{all:#?}");
+}
+
+#[test]
+fn a_number_of_a_budget_has_its_rule_and_level() {
+    let rule = |name: &str, level, value, is_breached| RuleView {
+        area: "anon".into(),
+        threshold: Threshold { rule: Rule::named(name).unwrap(), level, value },
+        is_breached,
+    };
+    let budget = vec![
+        rule("size", Level::Critical, 500.0, Some(true)),
+        rule("growth", Level::Warning, 2.5, None),
+        rule("window", Level::Any, 1800.0, None),
+        rule("sustained_samples", Level::Any, 0.8, None),
+    ];
+    let held = TargetView { rules: budget, ..target("web", Vec::new()) };
+    let parts = collection(Temporality::Cumulative).collect(&snapshot(vec![held]), &[]);
+    let of_rules: Vec<String> = lines(&parts).into_iter().filter(|line| line.contains(" rule=")).collect();
+    assert_eq!(
+        of_rules,
+        [
+            "memleak.area.budget.breached [] gauge area=anon kind=process level=critical rule=size target=web 1",
+            "memleak.threshold [By] gauge area=anon kind=process level=critical rule=size target=web 500",
+            "memleak.threshold.bytes_per_second [] gauge area=anon kind=process level=warning rule=growth target=web 2.5",
+            "memleak.threshold.ratio [] gauge area=anon kind=process level=any rule=sustained_samples target=web 0.8",
+            "memleak.threshold.seconds [] gauge area=anon kind=process level=any rule=window target=web 1800",
+        ]
+    );
 }
 
 #[test]
