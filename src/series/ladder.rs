@@ -22,7 +22,7 @@
 //! | a reset: a counter begins at 0 again, a cache is emptied | a low floor from then on; no new life by itself |
 //! | quantised sizes | the smallest change is the [quantum](Ladder::quantum), below which nothing is structure |
 //! | zero, negative sizes | sizes like any other |
-//! | huge sizes | differences from the first size are exact to 24 bits; beyond ±2^100 a size counts as that |
+//! | huge sizes | differences from the first size are exact to 24 bits; beyond ±1e30 a size counts as that |
 //! | a size or time that is infinite or no number, a time beyond ±2^43 s | dropped |
 
 mod ring;
@@ -46,7 +46,7 @@ const SHORTEST_SECS: f64 = 0.999;
 const TRIAL_SECS: f64 = 3.0;
 
 /// Larger sizes, either way, count as this: their squares must be numbers too.
-const LARGEST_SIZE: f64 = 1_267_650_600_228_229_401_496_703_205_376.0;
+const LARGEST_SIZE: f64 = 1e30;
 /// Later times, and as much earlier ones, are no times: 280 000 years, whose buckets of any width can still be counted.
 const LATEST_SECS: f64 = 8_796_093_022_208.0;
 
