@@ -185,7 +185,8 @@ impl Horizon {
         if shape.bend == 0 || shape.bend_gain < CLEAR_BEND || slope <= self.drift.slope {
             return (self.drift.slope, self.drift.error);
         }
-        (slope, slope / shape.bend_strength.max(1.0))
+        // A fall behind the bend has a negative slope and strength, and still an error that is none.
+        (slope, slope.abs() / shape.bend_strength.abs().max(1.0))
     }
 
     /// Whether the growth was there from the window's start to its end, so that its slope is that of the growth.

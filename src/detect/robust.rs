@@ -6,6 +6,8 @@ const MAD_TO_DEVIATION: f64 = 1.4826;
 const QUANTUM_TO_DEVIATION: f64 = 0.289;
 /// Autocorrelation is believed up to here; beyond it the level test is left to the drift test anyway.
 const MAX_AUTOCORRELATION: f64 = 0.95;
+/// Residuals of this share of the size are those of a line without noise.
+const EXACT_SHARE: f64 = 1e-12;
 /// A thousandth of a byte or object: what keeps a series without any noise from an infinite strength.
 const LEAST_DEVIATION: f64 = 1e-3;
 
@@ -129,7 +131,10 @@ fn residuals(times: &[f64], floors: &[f64], slope: f64, rounding: f64, scratch: 
     let squares: f64 = residuals().map(|residual| residual * residual).sum();
     let products: f64 = residuals().zip(residuals().skip(1)).map(|(one, next)| one * next).sum();
     let points = count(times.len());
-    let autocorrelation = (products / squares.max(1e-9) + 1.0 / points).clamp(0.0, MAX_AUTOCORRELATION);
+    // The residuals of an exact line are what its sums were rounded by, whose order means nothing.
+    let rounded = EXACT_SHARE * (middle.abs() + slope.abs() * times.last().copied().unwrap_or(0.0));
+    let least = (points * rounded * rounded).max(1e-9);
+    let autocorrelation = (products / squares.max(least) + 1.0 / points).clamp(0.0, MAX_AUTOCORRELATION);
     scratch.iter_mut().for_each(|residual| *residual = (*residual - middle).abs());
     let robust = MAD_TO_DEVIATION * median(scratch);
     let deviation = robust.max(0.5 * (squares / points).sqrt()).max(rounding).max(LEAST_DEVIATION);
@@ -249,6 +254,15 @@ mod tests {
         });
         let strong = walks.filter(|strength| strength.abs() > 3.5).count();
         assert!(strong <= 20, "{strong} of 200 walks look like trends");
+    }
+
+    #[test]
+    fn the_residuals_of_an_exact_line_follow_no_order() {
+        // Thirds of a large number are no binary fractions, so the line is rounded everywhere.
+        let times: Vec<f64> = (0..12).map(|index| 3.0 * f64::from(index)).collect();
+        let floors: Vec<f64> = (0..12).map(|index| 1e12 + 402_784_256.0 * f64::from(index)).collect();
+        let exact = drift(&times, &floors, 4096.0, &mut Vec::new());
+        assert!((exact.autocorrelation - 1.0 / 12.0).abs() < 1e-3, "{exact:?}");
     }
 
     #[test]

@@ -8,9 +8,22 @@
 //! hour is one of an hour everywhere, and what a detector learned at one interval holds at another. A slower source
 //! starts at a coarser level. Intervals below a second are for trials and count as three seconds in fast motion.
 //!
-//! Buckets lie on absolute time. A gap is a missing bucket, never an invented one. A late sample goes into the open
-//! bucket if it belongs there and is dropped otherwise: the past that was judged stays as it was judged. Levels are
-//! allocated when the first bucket closes into them, so a young area is small.
+//! Buckets lie on absolute time, and the past that was judged stays as it was judged. Levels are allocated when the
+//! first bucket closes into them, so a young area is small.
+//!
+//! | what comes | what becomes of it |
+//! | --- | --- |
+//! | a gap | missing buckets, never invented ones; the bucket before it closes when the next sample comes |
+//! | a gap longer than a ring | that ring holds what is new, and remembers how high it was before |
+//! | a late sample, older than the last | dropped |
+//! | a repeated sample, several at one time | all go into the bucket of that time; twice the same changes nothing |
+//! | a clock that steps back | its samples are late until it is where it was; after that, a gap |
+//! | a clock that steps forward | a gap |
+//! | a reset: a counter begins at 0 again, a cache is emptied | a low floor from then on; no new life by itself |
+//! | quantised sizes | the smallest change is the [quantum](Ladder::quantum), below which nothing is structure |
+//! | zero, negative sizes | sizes like any other |
+//! | huge sizes | differences from the first size are exact to 24 bits; beyond ±1e30 a size counts as that |
+//! | a size or time that is infinite or no number, a time beyond ±2^43 s | dropped |
 
 mod ring;
 
@@ -32,6 +45,11 @@ const LEAST_INTERVALS: f64 = 1.5;
 const SHORTEST_SECS: f64 = 0.999;
 /// What an interval below [`SHORTEST_SECS`] counts as.
 const TRIAL_SECS: f64 = 3.0;
+
+/// Larger sizes, either way, count as this: their squares must be numbers too.
+const LARGEST_SIZE: f64 = 1e30;
+/// Later times, and as much earlier ones, are no times: 280 000 years, whose buckets of any width can still be counted.
+const LATEST_SECS: f64 = 8_796_093_022_208.0;
 
 /// One area's past.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,12 +137,12 @@ impl Ladder {
         }
     }
 
-    /// Takes in the size at a time and says which levels closed a bucket. Sizes and times that are no finite numbers,
-    /// and times before the last sample, are dropped.
+    /// Takes in the size at a time and says which levels closed a bucket; the table above says what is dropped.
     pub fn push(&mut self, at: Seconds, size: f64) -> Closed {
-        if !size.is_finite() || !at.is_finite() || at < self.last_at {
+        if !size.is_finite() || at.is_nan() || at.abs() > LATEST_SECS || at < self.last_at {
             return Closed::default();
         }
+        let size = size.clamp(-LARGEST_SIZE, LARGEST_SIZE);
         if self.anchor.is_nan() {
             self.anchor = size;
             self.first_at = at;
@@ -418,16 +436,80 @@ mod tests {
     }
 
     #[test]
-    fn huge_and_negative_sizes_stay_finite() {
+    fn samples_of_one_time_share_a_bucket() {
+        let mut ladder = Ladder::new(3.0);
+        for (at, size) in [(0.0, 5.0), (0.0, 5.0), (0.0, 9.0), (0.0, 2.0), (12.0, 5.0)] {
+            ladder.push(at, size);
+        }
+        let window = window(&ladder, 0);
+        assert_eq!((window.floors, window.ceilings), (vec![2.0], vec![9.0]));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_is_waited_for() {
+        let forth = (0..20).map(time);
+        let back = (10..40).map(|index| time(index) + 0.5);
+        let mut ladder = Ladder::new(3.0);
+        for at in forth.chain(back) {
+            ladder.push(at, if at.fract() > 0.0 { 8.0 } else { 7.0 });
+        }
+        // The last sample before the step is that of 57 s, the first one after it that counts is of 57.5 s.
+        assert_eq!(window(&ladder, 0).steps, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        assert_eq!(window(&ladder, 0).floors, [7.0, 7.0, 7.0, 7.0, 7.0, 8.0, 8.0, 8.0, 8.0]);
+    }
+
+    #[test]
+    fn a_clock_that_steps_forward_leaves_a_gap() {
+        let mut ladder = Ladder::new(3.0);
+        for index in (0..8).chain(1_000_000..1_000_005) {
+            ladder.push(time(index), 1.0);
+        }
+        assert_eq!((window(&ladder, 0).begin, window(&ladder, 0).steps), (3_000_000.0, vec![0.0]));
+        // What is no time at all must not stop the clock for good.
+        assert_eq!(ladder.push(1e300, 1.0), Closed::default());
+        assert!(ladder.push(3_000_024.0, 1.0).any());
+    }
+
+    #[test]
+    fn a_reset_is_a_low_floor_from_then_on() {
+        let counted =
+            (0..33).map(|index| (index, f64::from(if index < 24 { 1000 + index } else { index - 24 })));
+        assert_eq!(floors(counted, 0)[4..], [1016.0, 1020.0, 0.0, 4.0]);
+    }
+
+    #[test]
+    fn the_quantum_is_the_smallest_change_and_quantised_sizes_are_kept_exactly() {
+        let mut ladder = Ladder::new(3.0);
+        let before = ladder.quantum();
+        for index in 0..100 {
+            ladder.push(time(index), 4096.0 * f64::from(index * index % 11));
+        }
+        assert_eq!((before, ladder.quantum()), (0.0, 4096.0));
+        assert!(window(&ladder, 0).floors.iter().all(|floor| floor % 4096.0 == 0.0));
+    }
+
+    #[test]
+    fn zero_and_negative_sizes_are_sizes() {
+        let sizes = (0..13).map(|index| (index, if index < 4 { 0.0 } else { -5.0 * f64::from(index) }));
+        assert_eq!(floors(sizes, 0), [0.0, -35.0, -55.0]);
+    }
+
+    #[test]
+    fn huge_sizes_stay_finite_and_keep_their_differences() {
+        let huge = 2f64.powi(60);
+        assert_eq!(
+            floors((0..9).map(|index| (index, huge + 2048.0 * f64::from(index / 4))), 0),
+            [huge, huge + 2048.0]
+        );
         let mut ladder = Ladder::new(1.0);
-        for (at, size) in
-            (0u32..).zip([0.0, 2f64.powi(60), -5.0, 1e300, -1e300, 0.0].into_iter().cycle().take(500))
+        for (at, size) in (0u32..).zip([f64::MAX, huge, -5.0, 1e300, f64::MIN].into_iter().cycle().take(500))
         {
             ladder.push(f64::from(at), size);
         }
         for level in 0..ladder.level_count() {
             let window = window(&ladder, level);
-            assert!(window.floors.iter().chain(&window.ceilings).all(|size| size.is_finite()));
+            let squares = window.floors.iter().chain(&window.ceilings).map(|size| size * size);
+            assert!(squares.sum::<f64>().is_finite());
         }
     }
 

@@ -21,6 +21,7 @@ mod programs;
 mod alerts_fire;
 mod analyze;
 mod command_line;
+mod detector;
 mod golden;
 mod leaks;
 mod otlp_receivers;
