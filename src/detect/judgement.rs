@@ -132,6 +132,10 @@ impl Judgement {
 
     /// Looks again at the levels that closed a bucket and gives the verdict; none while evidence is thin. `previous` is
     /// the verdict before.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the series, what is around it, and the memory that verdicts share"
+    )]
     pub fn update(
         &mut self,
         ladder: &Ladder,

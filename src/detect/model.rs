@@ -113,7 +113,7 @@ mod tests {
             trees > 0 && weights::QUESTIONS.len() == trees * DEPTH && weights::VOTES.len() == trees * LEAVES
         );
         let pattern_trees = weights::PATTERN_QUESTIONS.len() / PATTERN_DEPTH;
-        assert_eq!(weights::PATTERN_VOTES.len(), pattern_trees * PATTERNS << PATTERN_DEPTH);
+        assert_eq!(weights::PATTERN_VOTES.len(), pattern_trees * (PATTERNS << PATTERN_DEPTH));
         for (feature, border) in weights::QUESTIONS.iter().chain(&weights::PATTERN_QUESTIONS) {
             let borders = weights::BORDERS[usize::from(*feature)];
             assert!(usize::from(*border) < borders.len() || *border == u8::MAX, "{feature} {border}");

@@ -30,7 +30,7 @@ pub fn median(values: &mut [f64]) -> f64 {
 /// The slope of Theil and Sen: the median of the slopes between all pairs of points (Sen, JASA 63, 1968).
 pub fn theil_sen(times: &[f64], sizes: &[f64], scratch: &mut Vec<f64>) -> f64 {
     // Most floors stand still most of the time.
-    if sizes.windows(2).all(|pair| matches!(pair, [one, next] if one == next)) {
+    if sizes.windows(2).all(|pair| matches!(pair, [one, next] if one.total_cmp(next).is_eq())) {
         return 0.0;
     }
     scratch.clear();

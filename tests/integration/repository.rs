@@ -198,6 +198,8 @@ fn files_stay_readable() {
     let long: Vec<String> = ["src", "tests", "benches"]
         .iter()
         .flat_map(|directory| files(directory, &["rs"]))
+        // A generated table is not read from top to bottom.
+        .filter(|path| !path.ends_with("model/weights.rs"))
         .map(|path| (read(&path).lines().count(), path))
         .filter(|(lines, _)| *lines > MOST_LINES)
         .map(|(lines, path)| format!("{}: {lines} lines", path.display()))

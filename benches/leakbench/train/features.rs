@@ -7,6 +7,14 @@
 //! not, the weight of the row, and the features in their order. SHARE (1 by default) is the part of the looks that are
 //! written; four times as many in the first four hours of a leak; the weight makes up for it.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a tool for those who train, who see it fail; rows are 32-bit floats"
+)]
+
 use memleak_exporter::{
     detect::judge::{Judge, Owner},
     detect::judgement::{Circumstances, Scratch},

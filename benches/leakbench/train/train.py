@@ -270,9 +270,8 @@ def write_table(f, words, name, items, per_line):
 
 
 def number(border):
-    text = repr(float(np.float32(border)))
-    short = "%.9g" % np.float32(border)
-    text = short if np.float32(short) == np.float32(border) else text
+    """The shortest decimal that is this border as a 32-bit float."""
+    text = str(np.float32(border))
     return text if any(c in text for c in ".e") else text + ".0"
 
 
