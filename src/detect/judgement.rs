@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub const NINETY_PERCENT: f64 = 1.645;
 /// The error of a slope within its window is smaller than that over time, since loads change: measured on the training
 /// sets, where it makes nine in ten intervals hold.
-const WIDENED: f64 = 1.8;
+const WIDENED: f64 = 2.0;
 /// From these odds on it is spoken of a leak when the estimates are chosen.
 const EVEN_ODDS: f64 = 0.5;
 /// A horizon agrees that there is growth from this many standard errors on.

@@ -49,7 +49,7 @@ const SHORT: Form = Form {
     warmup: ["--amplitude", "41943040", "--period", "12"],
     daily: ["--amplitude", "33554432", "--period", "40"],
     step: ["--amplitude", "31457280", "--period", "70"],
-    rate: "400000",
+    rate: "800000",
 };
 
 const LONG: Form = Form {
