@@ -72,8 +72,8 @@ fn check_healthy(hours: f64, size: impl Fn(f64, u32) -> f64) -> Finding {
 fn a_steady_leak_is_found_with_its_rate_and_the_time_that_is_left() {
     let per_sec = 100.0 * MEGABYTE / 3600.0;
     let size = |at: f64, index| 500.0 * MEGABYTE + per_sec * at + 0.2 * MEGABYTE * noise(index);
-    check_leak(4.0, per_sec, size);
-    let (_, _, finding) = judge(4.0, size);
+    check_leak(12.0, per_sec, size);
+    let (_, _, finding) = judge(12.0, size);
     let finding = finding.unwrap();
     assert_eq!(finding.pattern, Pattern::Linear);
     assert!(finding.severity >= Severity::Medium);
