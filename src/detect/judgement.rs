@@ -32,8 +32,6 @@ pub const NINETY_PERCENT: f64 = 1.645;
 const WIDENED: f64 = 2.0;
 /// From these odds on it is spoken of a leak when the estimates are chosen.
 const EVEN_ODDS: f64 = 0.5;
-/// Where no horizon sees growth that matters, confidence ends here.
-const IDLE_CONFIDENCE: f64 = 0.3;
 /// A horizon agrees that there is growth from this many standard errors on.
 const AGREES_FROM: f64 = 3.0;
 /// A longer horizon shows the same growth if it has at least this share of its pace.
@@ -50,8 +48,6 @@ pub struct Judgement {
     strengths: [f32; LEVELS],
     /// Bit `n`: the growth in horizon `n` is even.
     even: u8,
-    /// Bit `n`: horizon `n` sees growth that matters.
-    rising: u8,
     /// The horizon that the estimates came from.
     decider: u8,
     /// What the model says of the features as they are; asked again only when one of them has become another byte.
@@ -154,8 +150,6 @@ impl Judgement {
         }
         let binned = &self.binned;
         let confidence = *self.confidence.get_or_insert_with(|| 1.0 / (1.0 + (-binned.log_odds()).exp()));
-        // Who leaked in the last life is expected to leak again, but is accused only once it grows.
-        let confidence = if self.rising == 0 { confidence.min(IDLE_CONFIDENCE) } else { confidence };
         let level = self.choose(confidence)?;
         let is_new = usize::from(self.decider) != level;
         self.decider = u8::try_from(level).unwrap_or(0);
@@ -215,8 +209,6 @@ impl Judgement {
         let bit = 1u8 << level;
         let is_even = horizon.is_some_and(|horizon| horizon.material && horizon.is_even());
         self.even = if is_even { self.even | bit } else { self.even & !bit };
-        let is_rising = horizon.is_some_and(|horizon| horizon.material && horizon.pace().0 > 0.0);
-        self.rising = if is_rising { self.rising | bit } else { self.rising & !bit };
     }
 
     fn put(&mut self, first: usize, features: &[f32], scratch: &mut Scratch) {
