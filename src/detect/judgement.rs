@@ -27,9 +27,9 @@ use serde::{Deserialize, Serialize};
 
 /// Quantiles of the normal distribution: 90 % lie within 1.645 deviations.
 pub const NINETY_PERCENT: f64 = 1.645;
-/// The error of a slope within its window is smaller than that over time, since loads change: measured on the training
-/// sets, where it makes nine in ten intervals hold.
-const WIDENED: f64 = 2.0;
+/// The error of a slope within its window is smaller than that over time, since loads change: measured on seeds 201
+/// and 202 of the generator, where it makes nine in ten intervals hold.
+const WIDENED: f64 = 1.8;
 /// From these odds on it is spoken of a leak when the estimates are chosen.
 const EVEN_ODDS: f64 = 0.5;
 /// A horizon agrees that there is growth from this many standard errors on.

@@ -11,9 +11,9 @@ const LEAST_UNCERTAINTY: f64 = 0.06;
 /// Nor is it ever known worse than this: beyond it the interval says nothing any more.
 const MOST_UNCERTAINTY: f64 = 2.0;
 /// How much sooner than by the line it may be, as a logarithm: an exponential looks like a line until late, and what is
-/// sooner than said is worse than what is later. Measured on the training sets, where eight in ten intervals hold.
+/// sooner than said is worse than what is later. Measured on seeds 201 and 202 of the generator.
 const SPEEDING_UP: f64 = 1.0;
-/// Errors of one window are smaller than those over time: measured on the training sets.
+/// Errors of one window are smaller than those over time: measured on seeds 201 and 202.
 const WIDENED: f64 = 1.5;
 /// An exponential is the likelier one from this gain over the line on, and possible from the lower one on.
 const LIKELY_GAIN: f64 = 0.3;

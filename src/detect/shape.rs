@@ -19,8 +19,6 @@ pub struct Shape {
     pub efficiency: f64,
     /// Share of the rise in its largest single step.
     pub largest_step: f64,
-    /// Share of the rise in its two largest steps.
-    pub two_largest_steps: f64,
     /// How many of the steps carry the rise, as a share of all: 1 when all rise alike.
     pub participation: f64,
     /// Largest fall from a former top, as a share of the rise.
@@ -77,7 +75,6 @@ impl Shape {
         let mut shape = Self {
             efficiency: (last - first) / steps.path.max(quantum).max(1e-9),
             largest_step: per_rise(steps.largest).min(2.0),
-            two_largest_steps: per_rise(steps.largest + steps.second).min(2.5),
             participation: steps.participation(),
             drawdown: per_rise(drawdown(floors)).min(3.0),
             steps_up: steps.up,
@@ -241,7 +238,6 @@ impl<'a> Fitting<'a> {
 struct Steps {
     path: f64,
     largest: f64,
-    second: f64,
     climbed: f64,
     climbed_squares: f64,
     up: u16,
@@ -261,12 +257,7 @@ impl Steps {
             steps.up += 1;
             steps.climbed += step;
             steps.climbed_squares += step * step;
-            if step > steps.largest {
-                steps.second = steps.largest;
-                steps.largest = step;
-            } else if step > steps.second {
-                steps.second = step;
-            }
+            steps.largest = steps.largest.max(step);
         }
         steps
     }
