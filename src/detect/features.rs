@@ -7,10 +7,13 @@ use crate::series::{
 };
 
 /// Features beside those of the horizons.
-pub const CONTEXT: usize = 12 + LEVELS - 1;
+pub const CONTEXT: usize = 12 + LEVELS - 1 + MARKS;
+/// Marks of this life whose rise is compared with that since.
+const MARKS: usize = 3;
 /// Features in all.
 pub const ALL_FEATURES: usize = LEVELS * FEATURES + CONTEXT;
-/// Their names beside those of the horizons, but for the paces, of which there is one for each pair of horizons.
+/// Their names beside those of the horizons, but for the paces, of which there is one for each pair of horizons and
+/// one for each mark.
 const CONTEXT_NAMES: [&str; 12] = [
     "age",
     "quantum",
@@ -26,7 +29,7 @@ const CONTEXT_NAMES: [&str; 12] = [
     "last_saturation_gain",
 ];
 /// Older than this is old: later starts of leaks are as likely as earlier ones.
-const OLD_SECS: f64 = 4.0 * 3600.0;
+const OLD_SECS: f64 = 12.0 * 3600.0;
 /// Paces of neighbouring horizons are believed within this.
 const PACE_RANGE: (f64, f64) = (-3.0, 5.0);
 
@@ -59,7 +62,7 @@ impl Context<'_> {
             super::robust::count(self.finest),
             (self.life.rise() / level).max(1e-4).log10(),
         ];
-        let values = first.into_iter().chain(self.of_the_past()).chain(self.paces());
+        let values = first.into_iter().chain(self.of_the_past()).chain(self.paces()).chain(self.since_marks());
         for (feature, value) in features.iter_mut().zip(values) {
             *feature = narrow(value);
         }
@@ -74,6 +77,13 @@ impl Context<'_> {
             }
             _ => f64::NAN,
         })
+    }
+
+    /// The pace since each of the latest marks over that until it: 1 in an even climb, less where it levels off.
+    fn since_marks(&self) -> impl Iterator<Item = f64> {
+        let least = (1e-3 * self.life.newest_floor()).abs().max(self.quantum).max(1.0);
+        let ratio = move |(before, since): (f64, f64)| ((since + least) / (before + least)).clamp(-1.0, 8.0);
+        self.life.before_and_since(self.age_secs).take(MARKS).map(ratio)
     }
 
     fn of_the_past(&self) -> [f64; 8] {
@@ -103,5 +113,6 @@ pub fn names() -> impl Iterator<Item = String> {
         (0..LEVELS).flat_map(|level| horizon::NAMES.iter().map(move |name| format!("{name}_{level}")));
     let of_circumstances = CONTEXT_NAMES.iter().map(|name| String::from(*name));
     let of_paces = (1..LEVELS).map(|level| format!("pace_{}_over_{level}", level - 1));
-    of_horizons.chain(of_circumstances).chain(of_paces)
+    let of_marks = (1..=MARKS).map(|back| format!("pace_since_mark_{back}"));
+    of_horizons.chain(of_circumstances).chain(of_paces).chain(of_marks)
 }

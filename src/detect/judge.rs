@@ -17,6 +17,10 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// There is a new look when a bucket of this level closes, or of a coarser one: every 36 s at most. Floors of the finest
+/// level tell little more from one to the next, and each look costs.
+const LOOK_LEVEL: usize = 1;
+
 /// The memory and the opinion of one area.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Judge {
@@ -82,7 +86,7 @@ impl Judge {
         scratch: &mut Scratch,
     ) -> Step {
         let closed = self.ladder.push(at, size);
-        if !closed.any() {
+        if !closed.any_from(LOOK_LEVEL) {
             return Step::default();
         }
         let previous = self.finding.take();

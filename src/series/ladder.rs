@@ -105,10 +105,10 @@ impl Closed {
     /// All levels did.
     pub const ALL: Self = Self(u8::MAX);
 
-    /// Whether any level did.
+    /// Whether any level from this one on did.
     #[must_use]
-    pub const fn any(self) -> bool {
-        self.0 != 0
+    pub const fn any_from(self, level: usize) -> bool {
+        self.0 >> level != 0
     }
 
     /// Whether this level did.
@@ -467,7 +467,7 @@ mod tests {
         assert_eq!((window(&ladder, 0).begin, window(&ladder, 0).steps), (3_000_000.0, vec![0.0]));
         // What is no time at all must not stop the clock for good.
         assert_eq!(ladder.push(1e300, 1.0), Closed::default());
-        assert!(ladder.push(3_000_024.0, 1.0).any());
+        assert!(ladder.push(3_000_024.0, 1.0).any_from(0));
     }
 
     #[test]

@@ -84,6 +84,17 @@ impl Life {
         (!mine.is_nan() && !then.is_nan()).then(|| (f64::from(*mine), f64::from(*then)))
     }
 
+    /// For each of the latest marks at most two thirds of an age old, the latest first: the rise until it, and the rise
+    /// since it, had that lasted as long. Alike in an even climb, the second far smaller in one that levels off.
+    pub fn before_and_since(&self, age_secs: Seconds) -> impl Iterator<Item = (f64, f64)> {
+        let marks: [Seconds; MARKS] = std::array::from_fn(mark);
+        let passed = self.rises.into_iter().zip(marks).rev();
+        passed.skip_while(move |(_, mark)| mark * 1.5 > age_secs).map(move |(before, mark)| {
+            let before = f64::from(before);
+            (before, (self.rise() - before) * mark / (age_secs - mark))
+        })
+    }
+
     /// What is remembered when this life ends at an age, after the lives of `before`.
     #[must_use]
     pub fn end(&self, age_secs: Seconds, before: Option<&PastLife>) -> PastLife {
@@ -101,7 +112,11 @@ impl Life {
 }
 
 fn marks() -> impl Iterator<Item = Seconds> {
-    std::iter::successors(Some(FIRST_MARK_SECS), |age| Some(age * MARK_RATIO)).take(MARKS)
+    (0..MARKS).map(mark)
+}
+
+fn mark(number: usize) -> Seconds {
+    FIRST_MARK_SECS * MARK_RATIO.powi(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a few digits of a rise are enough")]
@@ -129,5 +144,18 @@ mod tests {
         assert!((mine / then - 1.5).abs() < 1e-6, "{mine} {then}");
         assert!(Life::default().beside(&past, 490.0).is_none());
         assert!(now.beside(&past, 3.0).is_none());
+    }
+
+    #[test]
+    fn a_climb_is_compared_with_itself() {
+        let mut life = Life::default();
+        for age in (0..3000).step_by(12) {
+            life.note(f64::from(age), 100.0 + 2.0 * f64::from(age.min(1500)), 12.0);
+        }
+        let ratios: Vec<f64> = life.before_and_since(3000.0).map(|(before, since)| since / before).collect();
+        // Marks at 16, 48, 144, 432, 1296 s: all but the last of the even climb, then half as fast and slower.
+        assert_eq!(ratios.len(), 5);
+        assert!(ratios[0] < 0.2 && (0.3..0.5).contains(&ratios[1]), "{ratios:?}");
+        assert!(ratios.is_sorted(), "{ratios:?}");
     }
 }

@@ -4,8 +4,9 @@
     train.py --leakbench DIR --work DIR [--steps sets,features,model] [--threads 2]
 
 1. sets: labelled series to learn from, in WORK/sets: the benchmark's generator with seeds from 101 on and rates drawn at
-   random (never seeds 1 and 2, which are what is reported), the `train` half of its real backgrounds, and the imagined
-   programs of programs.py. The half named `test` and the `live` recordings are never read.
+   random (never seeds 1 and 2, which are what is reported), the `train` half of its real backgrounds, the imagined
+   programs of programs.py, and recordings of real ones (live/). The half named `test` and the benchmark's own `live`
+   recordings are never read.
 2. features: what the detector measures of them, by `cargo run --release --example features`, in WORK/features.
 3. model: gradient-boosted symmetric trees on those rows (logistic loss), every series with the weight of its set.
 4. patterns: fewer and smaller trees on the generator's rows whose mechanism has a name.
@@ -37,10 +38,10 @@ PATTERN_TREES, PATTERN_DEPTH = 60, 5
 # generator (seeds, series per family, interval s, hours, rates between, in MB/h) or programs (seed, series, interval, hours).
 GENERATED = {
     "g30": (1.0, 0.025, range(101, 131), 20, 30, 48, (0.7, 700)),
-    "g3": (0.8, 0.025, range(301, 319), 24, 3, 6, (12, 700)),
-    "g3long": (0.7, 0.02, range(401, 405), 10, 3, 24, (3, 700)),
-    "g1": (0.7, 0.01, range(501, 502), 20, 1, 2, (20, 900)),
-    "g1short": (0.7, 0.01, range(502, 506), 20, 1, 1.6, (10, 900)),
+    "g3": (0.8, 0.05, range(301, 319), 24, 3, 6, (12, 700)),
+    "g3long": (0.7, 0.05, range(401, 405), 10, 3, 24, (3, 700)),
+    "g1": (0.7, 0.03, range(501, 502), 20, 1, 2, (20, 900)),
+    "g1short": (0.7, 0.03, range(502, 506), 20, 1, 1.6, (10, 900)),
     "g10": (1.0, 0.02, range(601, 602), 20, 10, 24, (2, 700)),
     "g15": (1.0, 0.02, range(602, 603), 20, 15, 24, (2, 700)),
     "g60": (1.0, 0.05, range(603, 604), 20, 60, 96, (0.7, 500)),
@@ -48,18 +49,20 @@ GENERATED = {
     "g60short": (1.0, 0.05, range(611, 613), 20, 60, 16, (5, 500)),
 }
 PROGRAMS = {
-    "p1": (0.2, 0.01, 1, 1000, 1, 2),
-    "p1short": (0.2, 0.01, 2, 1000, 1, 1.5),
-    "p3": (0.2, 0.015, 3, 800, 3, 12),
-    "p3short": (0.2, 0.01, 4, 1000, 3, 4),
-    "p3long": (0.2, 0.01, 5, 400, 3, 30),
+    "p1": (0.2, 0.03, 1, 1000, 1, 2),
+    "p1short": (0.2, 0.03, 2, 1000, 1, 1.5),
+    "p3": (0.2, 0.04, 3, 800, 3, 12),
+    "p3short": (0.2, 0.03, 4, 1000, 3, 4),
+    "p3long": (0.2, 0.03, 5, 400, 3, 30),
     "p10": (0.2, 0.02, 6, 400, 10, 24),
     "p15": (0.2, 0.02, 7, 400, 15, 48),
     "p30": (0.2, 0.02, 8, 800, 30, 72),
     "p60": (0.2, 0.05, 9, 400, 60, 96),
     "p60short": (0.2, 0.05, 10, 500, 60, 10),
 }
-# The real backgrounds: few and precious.
+# Recordings of real programs, kept in live/recordings: the same.
+RECORDED = {"train_%d" % seed: (15.0, 1.0) for seed in range(1, 6)}
+# The real backgrounds: few and precious too.
 REAL = {"real": (10.0, 1.0, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5))}
 
 
@@ -82,6 +85,10 @@ def sets(leakbench):
         yield name, weight, share, lambda out, seed=seed, series=series, interval=interval, hours=hours: python + [
             os.path.join(HERE, "programs.py"), out, "--seed", str(seed), "--series", str(series),
             "--interval", str(interval), "--hours", str(hours)]
+    for name, (weight, share) in RECORDED.items():
+        # One call writes all of them.
+        yield name, weight, share, lambda out: python + [
+            os.path.join(HERE, "live", "recordings.py"), "unpack", os.path.dirname(out)]
     for name, (weight, share, rates) in REAL.items():
         yield name, weight, share, lambda out, rates=rates: python + [
             inject, os.path.join(leakbench, "real"), out, "--split", "train", "--rates", ",".join(map(str, rates))]
@@ -98,7 +105,7 @@ def make_sets(a):
     os.makedirs(folder, exist_ok=True)
     missing = [command(os.path.join(folder, name)) for name, _, _, command in sets(a.leakbench)
                if not os.path.exists(os.path.join(folder, name, "labels.jsonl"))]
-    side_by_side(missing, a.threads)
+    side_by_side([command for at, command in enumerate(missing) if command not in missing[:at]], a.threads)
 
 
 def make_features(a):
@@ -121,17 +128,20 @@ def rows_of(path, columns):
 def read_rows(a, names):
     """Features, labels and weights. The weight of a row makes up for the share of looks that were kept."""
     x, y, w = [], [], []
+    rng = np.random.default_rng(1)
     for name, weight, _, _ in sets(a.leakbench):
         rows = rows_of(os.path.join(a.work, "features", name + ".bin"), 4 + len(names))
         series = rows[:, 0].astype(int)
         kept = rows[:, 3].astype(float)
-        x.append(rows[:, 4:])
-        y.append(rows[:, 2])
-        w.append(weight * kept / np.bincount(series, weights=kept)[series])
-    x, y, w = np.concatenate(x), np.concatenate(y), np.concatenate(w)
-    # Looks of one series are much alike: a part of them teaches nearly as much in less time.
-    part = np.random.default_rng(1).random(len(x)) < a.part
-    return x[part], y[part], w[part] / w[part].mean()
+        of_rows = weight * kept / np.bincount(series, weights=kept)[series]
+        # Looks of one series are much alike: a part of them teaches nearly as much in less time. Real ones are few.
+        part = 1.0 if name in REAL or name in RECORDED else a.part
+        taken = rng.random(len(rows)) < part
+        x.append(rows[taken, 4:])
+        y.append(rows[taken, 2])
+        w.append(of_rows[taken] / part)
+    w = np.concatenate(w)
+    return np.concatenate(x), np.concatenate(y), w / w.mean()
 
 
 def feature_names():
@@ -238,7 +248,7 @@ def write_weights(a, names):
     with open(WEIGHTS, "w") as f:
         f.write("//! Generated by `benches/leakbench/train/train.py`; not to be edited.\n//!\n")
         f.write("//! %d symmetric trees for the confidence and %d for the pattern, trained on %d sets of simulated series (seeds\n"
-                "//! from 101 on) and on the `train` half of the real backgrounds.\n\n"
+                "//! from 101 on), on recorded programs, and on the `train` half of the real backgrounds.\n\n"
                 % (len(questions) // DEPTH, len(pattern_questions) // PATTERN_DEPTH, len(list(sets(a.leakbench)))))
         f.write("use super::Question;\nuse crate::detect::features::ALL_FEATURES;\n\n")
         scale, bias = model["scale_and_bias"]
@@ -280,9 +290,9 @@ def main():
     parser.add_argument("--leakbench", required=True, help="the benchmark's folder: generate.py, inject.py, real/")
     parser.add_argument("--work", required=True, help="where sets, features and the model go (8 GB)")
     parser.add_argument("--steps", default="sets,features,model,patterns,table")
-    parser.add_argument("--trees", type=int, default=900)
-    parser.add_argument("--part", type=float, default=0.55, help="part of the rows to learn from")
-    parser.add_argument("--rate", type=float, default=0.1)
+    parser.add_argument("--trees", type=int, default=1200)
+    parser.add_argument("--part", type=float, default=0.5, help="part of the rows to learn from")
+    parser.add_argument("--rate", type=float, default=0.12)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     a = parser.parse_args()
     steps = a.steps.split(",")
