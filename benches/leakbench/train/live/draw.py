@@ -20,7 +20,7 @@ KINDS = {
 # Kinds that lie outside of the heap that the runtime reports.
 OUTSIDE = {"node": ("buffers", "native"), "jvm": ("native",)}
 # Things made in a second of the wall clock, so that thirty programs leave most of a core free.
-PACE = 2500
+PACE = 4000
 
 
 def log_uniform(rng, low, high):
@@ -86,7 +86,7 @@ class Program:
         rng = self.rng
         size = log_uniform(rng, 64, 32 * KB)
         chunks = clip(log_uniform(rng, 1, 200), 1, 8 * PACE / self.factor / self.rate)
-        chunks = max(1, min(chunks, 1.5 * MB / self.rate / size))
+        chunks = max(1, min(chunks, 3 * MB / self.rate / size))
         held = max(1, round(log_uniform(rng, 1, 30)))
         self.add("garbage", size * chunks * held, bytes=size * chunks, size=size, held=held, kind=self.kind())
 
@@ -209,7 +209,7 @@ def attempt(rng, runtime, leaking, factor):
     if rng.random() < 0.85:
         p.add_garbage()
     extras = [p.add_cache, p.add_batch, p.add_fragment, p.add_warmup, p.add_sessions, p.add_pool, p.add_reload, p.add_log]
-    for extra in rng.sample(extras, rng.choices([0, 1, 2, 3], [0.2, 0.4, 0.28, 0.12])[0]):
+    for extra in rng.sample(extras, rng.choices([0, 1, 2, 3], [0.12, 0.36, 0.32, 0.2])[0]):
         extra()
     leak = p.add_leak(curve) if leaking else None
     options = p.flags()
