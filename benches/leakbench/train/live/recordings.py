@@ -4,7 +4,7 @@
     recordings.py pack SET_DIR…      SET_DIR/labels.jsonl and its series → recordings/NAME.jsonl.xz
     recordings.py unpack OUT_DIR     recordings/*.jsonl.xz → OUT_DIR/NAME/labels.jsonl and its series
 
-The small form holds one sample per 3 program seconds, in KiB, as differences; one JSON object per series: its label, and
+The small form holds one sample per program second, in KiB, as differences; one JSON object per series: its label, and
 `kib`, the first size and then the differences, null where there is no sample.
 """
 import argparse
@@ -15,7 +15,7 @@ import os
 import sys
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recordings")
-STEP = 3.0
+STEP = 1.0
 KB = 1024
 
 
@@ -33,10 +33,10 @@ def read_series(path):
 
 
 def thin(samples):
-    """The first sample of every step, in KiB as differences, None where a step has none."""
+    """The sample of every step, in KiB as differences, None where a step has none."""
     first = {}
     for t, size in samples:
-        first.setdefault(int(t / STEP), round(size / KB))
+        first.setdefault(int(t / STEP + 0.5), round(size / KB))
     out, before = [], 0
     for k in range(max(first) + 1):
         out.append(first[k] - before if k in first else None)
