@@ -94,12 +94,13 @@ class Program:
         rng = self.rng
         total, fill = self.share_of_base(0.05, 1.5, MB, 120 * MB), log_uniform(rng, 180, 3600)
         size = max(log_uniform(rng, 200, 64 * KB), total / 30000)
-        entries = total / size
+        entries, skew = total / size, rng.choice([1, 1, rng.uniform(1, 1.6)])
+        fill = min(fill, 0.6 * self.seconds) / skew ** 1.5  # skewed lookups miss less often
         if rng.random() < 0.5:  # fewer keys than fit: ever more of the lookups find theirs
             keys, lookups, bound = entries, 2.5 * entries / fill, 1.2 * total
         else:  # a bound that is reached, with evictions from then on
             keys, lookups, bound = min(6 * entries, 200000), 1.1 * entries / fill, total
-        self.add("cache", total, max=bound, size=size, keys=keys, skew=rng.choice([1, 1, rng.uniform(1, 1.6)]),
+        self.add("cache", total, max=bound, size=size, keys=keys, skew=skew,
                  share=lookups / self.rate, kind=self.kind())
 
     def add_batch(self):
@@ -113,6 +114,7 @@ class Program:
         rng = self.rng
         total, period = self.share_of_base(0.1, 0.6, MB, 60 * MB), log_uniform(rng, 60, 1200)
         small, large, keep = log_uniform(rng, 32, 512), log_uniform(rng, 2 * KB, 200 * KB), rng.randint(1, 4)
+        keep = max(1, min(keep, int(1500 / period)))  # full well before the end
         most = clip(PACE * period / self.factor, 100, 20000)
         if total / ((large - small) / math.log(large / small)) > most:
             small = max(small, 0.3 * total / most)
@@ -150,8 +152,9 @@ class Program:
 
     def add_log(self):
         rng = self.rng
-        self.add("log", 0, max=log_uniform(rng, 256 * KB, 12 * MB), size=rng.uniform(60, 300),
-                 share=rng.uniform(0.5, 8))
+        most, size, share = log_uniform(rng, 256 * KB, 12 * MB), rng.uniform(60, 300), rng.uniform(0.5, 8)
+        most = min(most, self.rate * share * size * log_uniform(rng, 30, 1500))  # flushed in the recording, and more than once
+        self.add("log", 0, max=most, size=size, share=share)
 
     def typical(self):
         return OVERHEAD[self.runtime] + SPREAD[self.runtime] * self.live
