@@ -82,7 +82,7 @@ class Parts:
     def batch(self, p, now, dt, load, requests):
         since = (now + p["phase"]) % p["period"]
         if since >= p["last"]:
-            p["list"], p["used"] = [], 0
+            p["list"], p["map"], p["used"] = [], {}, 0
             return
         while p.get("used", 0) < p["bytes"] * min(1, since / (0.3 * p["last"])):
             p["used"] = p.get("used", 0) + self.keep(p, p["kind"], self.varied(p["size"]))
