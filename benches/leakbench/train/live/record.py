@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Record a labelled set of memory series of real programs in fast motion (Linux; needs gcc, node, a JDK and go).
 
-    record.py OUT_DIR --seed N [--series 30] [--factor 10] [--stagger 20] [--minutes M]
+    record.py OUT_DIR --seed N [--series 30] [--factor 10] [--stagger 20] [--minutes M] [--only I,J,…]
 
 Draws programs in C, CPython, Node, Java and Go, runs them side by side with clocks that run FACTOR times as fast as the
 wall clock, and writes of each its anonymous resident memory, for Node and Java also the used heap that the program reports,
@@ -222,7 +222,12 @@ def arguments():
     ap.add_argument("--factor", type=float, default=10.0, help="program seconds in a second")
     ap.add_argument("--stagger", type=float, default=20.0, help="seconds over which the starts are spread")
     ap.add_argument("--minutes", type=float, help="end all recordings after this many program minutes, to try it out")
+    ap.add_argument("--only", help="numbers of the drawn programs to record, such as 3,17; the others are not run")
     a = ap.parse_args()
+    try:
+        a.only = range(a.series) if a.only is None else [range(a.series)[int(i)] for i in a.only.split(",")]
+    except (ValueError, IndexError):
+        fail("--only %s: numbers from 0 to %d, separated by commas" % (a.only, a.series - 1))
     if not 1 <= a.series <= 200:
         fail("--series %d: between 1 and 200 programs can run side by side" % a.series)
     if not 1 <= a.factor <= 50:
@@ -242,7 +247,8 @@ def main():
     a = arguments()
     os.makedirs(a.out, exist_ok=True)
     signal.signal(signal.SIGTERM, interrupted)
-    programs = draw.draw(random.Random(a.seed), a.series, a.factor)
+    drawn = draw.draw(random.Random(a.seed), a.series, a.factor)
+    programs = [drawn[i] for i in a.only]
     for program in programs:
         if a.minutes:
             program["seconds"] = min(program["seconds"], int(a.minutes * 60))
@@ -250,7 +256,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="leakbench-live-") as folder:
         commands = build({p["runtime"] for p in programs}, folder)
         try:
-            for i, p in enumerate(programs):
+            for i, p in zip(a.only, programs):
                 runs.append(Run("live_%s_s%d_%02d" % (p["runtime"], a.seed, i), p, commands[p["runtime"]], folder, a.factor))
             record(runs, a.factor, a.stagger)
         except KeyboardInterrupt:
