@@ -158,8 +158,9 @@ def slope(t, y):
 
 
 def around(t, y, second, width=60):
-    """The median of the samples within `width` seconds after this one."""
-    return statistics.median([b for a, b in zip(t, y) if second <= a <= second + width] or [y[-1]])
+    """The median of the samples within `width` seconds after this one, or after the first where that comes later."""
+    begin = max(second, t[0])
+    return statistics.median([b for a, b in zip(t, y) if begin <= a <= begin + width] or [y[-1]])
 
 
 def shown_part(run, t, y):
