@@ -62,7 +62,8 @@ impl Context<'_> {
             super::robust::count(self.finest),
             (self.life.rise() / level).max(1e-4).log10(),
         ];
-        let values = first.into_iter().chain(self.of_the_past()).chain(self.paces()).chain(self.since_marks());
+        let values =
+            first.into_iter().chain(self.of_the_past()).chain(self.paces()).chain(self.since_marks());
         for (feature, value) in features.iter_mut().zip(values) {
             *feature = narrow(value);
         }

@@ -1,7 +1,7 @@
 //! How much a finding matters: from how sure it is, how soon the limit comes, and how fast the area grows for its size.
 
 use super::{
-    episode::{CONFIRM_AT, SUSPECT_AT},
+    episode::{LEAST_SURE, SUSPECT_AT},
     finding::{Estimate, Severity},
 };
 
@@ -15,7 +15,7 @@ pub fn of(confidence: f64, time_to_limit: Option<&Estimate>, growth_per_sec: f64
     if confidence < SUSPECT_AT {
         return Severity::None;
     }
-    let sure = confidence >= CONFIRM_AT;
+    let sure = confidence >= LEAST_SURE;
     let share_per_day = growth_per_sec * 24.0 * HOUR_SECS / floor.abs().max(1.0);
     match time_to_limit.map(|time| time.value / HOUR_SECS) {
         Some(hours) if hours < 1.0 => {

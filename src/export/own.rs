@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     detect::{
-        episode::{CLEAR_BELOW, CONFIRM_AT, SUSPECT_AT},
+        episode::{CLEAR_BELOW, SUSPECT_AT},
         finding::Finding,
     },
     sample::{Errors, Seconds, Unit},
@@ -29,7 +29,7 @@ const STEP_SECS: [f64; 14] =
 /// that does not grow.
 const GROWTH_BYTES_PER_SEC: [f64; 8] = [0.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
 /// Confidence, with a bound at each threshold of an episode, finer where the calibration is promised.
-const CONFIDENCE: [f64; 9] = [0.1, CLEAR_BELOW, 0.4, 0.6, SUSPECT_AT, 0.8, CONFIRM_AT, 0.95, 1.0];
+const CONFIDENCE: [f64; 9] = [0.1, CLEAR_BELOW, 0.4, 0.6, SUSPECT_AT, 0.8, 0.9, 0.95, 1.0];
 /// From onset to confirmation: one minute, for a fast leak, to a week, for one that a day's rhythm hides.
 const DELAY_SECS: [f64; 11] =
     [60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0, 172_800.0, 604_800.0];

@@ -24,6 +24,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     leaked_objects: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_from: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    very_sure_from: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     patience_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_bytes: Option<usize>,
@@ -64,6 +68,7 @@ impl<W: Write> Audience for Lines<'_, W> {
         let is_short = self.every_look && standing.occasion == Occasion::Look;
         let [leaked_bytes, leaked_objects] =
             standing.leaked().filter(|_| !is_short).map_or([None, None], |leaked| in_unit(leaked, unit));
+        let look = Some(standing).filter(|standing| standing.finding.is_some() && self.is_look(standing));
         let line = Line {
             series: &self.series.name,
             t: standing.at,
@@ -73,10 +78,9 @@ impl<W: Write> Audience for Lines<'_, W> {
             since: standing.episode.filter(|_| !is_short).map(|episode| episode.since),
             leaked_bytes,
             leaked_objects,
-            patience_seconds: standing
-                .finding
-                .filter(|_| self.is_look(standing))
-                .map(|_| standing.patience_secs),
+            confirm_from: look.map(|look| look.bar.confirm_at),
+            very_sure_from: look.map(|look| look.bar.very_sure_at),
+            patience_seconds: look.map(|look| look.patience_secs),
             state_bytes: (self.every_look && standing.occasion == Occasion::End)
                 .then_some(standing.state_bytes),
         };
