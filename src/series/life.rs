@@ -153,9 +153,8 @@ mod tests {
             life.note(f64::from(age), 100.0 + 2.0 * f64::from(age.min(1500)), 12.0);
         }
         let ratios: Vec<f64> = life.before_and_since(3000.0).map(|(before, since)| since / before).collect();
-        // Marks at 16, 48, 144, 432, 1296 s: all but the last of the even climb, then half as fast and slower.
-        assert_eq!(ratios.len(), 5);
-        assert!(ratios[0] < 0.2 && (0.3..0.5).contains(&ratios[1]), "{ratios:?}");
-        assert!(ratios.is_sorted(), "{ratios:?}");
+        // Since 1296 s it has all but stood still, since the marks before (432, 144, 48, 16 s) it was half as fast.
+        assert!(ratios[0] < 0.2, "{ratios:?}");
+        assert!(ratios.len() == 5 && ratios[1..].iter().all(|ratio| (0.3..0.55).contains(ratio)), "{ratios:?}");
     }
 }

@@ -142,6 +142,8 @@ fn another_interval_or_table_or_the_future_is_noticed() {
     let early = Remembered::decode(&bytes, 290.0).unwrap();
     assert_eq!((early.unsound, early.area_count(), early.member_count()), (2, 0, 2));
 
+    // The last sample of these closed buckets, so that there was a look at it.
+    let bytes = after(97).0.encode(Vec::new(), NO_BOUND).unwrap().bytes;
     let mut other_table = Remembered::decode(&bytes, f64::MAX).unwrap();
     other_table.model ^= 1;
     for area in other_table.members.values_mut().flat_map(|watched| &mut watched.areas) {
