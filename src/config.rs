@@ -15,6 +15,7 @@ mod otlp;
 mod processes;
 mod reader;
 mod sensitivity;
+mod severity;
 pub(crate) mod size;
 mod tree;
 mod variables;
@@ -24,7 +25,7 @@ mod fixtures;
 
 pub use self::errors::{ConfigErrors, Place, Problem};
 
-use crate::budget::Budget;
+use crate::{budget::Budget, severity::Table};
 use regex::Regex;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub processes: Processes,
     /// Which plain rules stand beside the model, if any.
     pub sensitivity: Sensitivity,
+    /// By which rows findings are graded, if not by the built-in ones; `severity`.
+    pub severity: Option<Table>,
     /// What is at most kept and shown.
     pub limits: Limits,
     /// Where to push, if anywhere.

@@ -98,6 +98,7 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     if storage.is_some() {
         own.state_is_kept();
     }
+    own.graded_by(config.severity.as_ref());
     let exposition = Arc::new(Exposition::new(Arc::clone(&own)));
     let pusher = build_pusher(&config, &facts, &own)?;
     let surroundings = Surroundings {

@@ -2,7 +2,7 @@
 
 use crate::{
     detect::{
-        finding::{Pattern, Severity},
+        finding::Pattern,
         words::{Amount, Span},
     },
     sample::Seconds,
@@ -73,17 +73,6 @@ pub(crate) struct Share(pub(crate) f64);
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} %", (self.0 * 100.0 + 1e-9).floor())
-    }
-}
-
-/// The word for a severity.
-pub(crate) const fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::None => "none",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
     }
 }
 

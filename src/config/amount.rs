@@ -43,8 +43,9 @@ pub(super) fn parse(quantity: Quantity, text: &str) -> Result<f64, String> {
             text.parse().ok().filter(|_| whole).ok_or_else(wrong)
         }
         Quantity::Ratio => {
-            let (number, factor) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 0.01));
-            decimal(number).map(|number| number * factor).ok_or_else(wrong)
+            // Divided, so that 70% is 0.7 to the last bit.
+            let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
+            decimal(number).map(|number| number / whole).ok_or_else(wrong)
         }
         Quantity::Seconds => duration::parse(text).map(|duration| duration.as_secs_f64()),
         Quantity::BytesPerSecond => per_second(text, size_with_unit).ok_or_else(wrong),

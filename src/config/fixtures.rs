@@ -47,9 +47,14 @@ fn show(config: &Config) -> String {
             otlp.resource_attributes
         )
     });
-    let Config { sampling, processes, limits, sensitivity, .. } = config;
+    let Config { sampling, processes, limits, sensitivity, severity, .. } = config;
     let rules = if sensitivity.is_off() { String::new() } else { show_rules(sensitivity) };
-    format!("{sampling:?}\n{processes:#?}\n{limits:?}\notlp: {}{rules}", otlp.as_deref().unwrap_or("off"))
+    let rows = severity.iter().flat_map(|table| &table.rows);
+    let rows: String = rows.map(|row| format!("\nseverity: {row:?}")).collect();
+    format!(
+        "{sampling:?}\n{processes:#?}\n{limits:?}\notlp: {}{rules}{rows}",
+        otlp.as_deref().unwrap_or("off")
+    )
 }
 
 /// The general budget and those of targets, a line for each number.
@@ -193,6 +198,13 @@ fn the_otlp_example_of_the_sample_shows_the_defaults() {
     for file in [&otlp.certificate_file, &otlp.client_certificate_file, &otlp.client_key_file] {
         assert!(file.is_some(), "an example of each file");
     }
+}
+
+#[test]
+fn the_severity_example_of_the_sample_shows_the_built_in_rows() {
+    let config =
+        written::parse(&uncommented(&sample()), "sample.yml", &|_| None).expect("its examples are right");
+    assert_eq!(config.severity, Some(crate::detect::severity::built_in()));
 }
 
 #[test]

@@ -22,6 +22,10 @@ pub(super) const KEYS: &[&str] = &[
     "targets[].sensitivity",
     "targets[].thresholds",
     "targets[].thresholds.*",
+    "severity[].level",
+    "severity[].confidence",
+    "severity[].time_to_limit",
+    "severity[].growth_per_day",
     "limits.processes",
     "limits.targets",
     "limits.areas_per_target",
@@ -90,6 +94,13 @@ const INSTEAD: &[(&str, &str)] = &[
     ("targets[].preset", "write `sensitivity`"),
     ("targets[].rules", "write `thresholds`"),
     ("targets[].budget", "write `thresholds`"),
+    // severity
+    ("severities", "write `severity`"),
+    ("severity[].severity", "write `level`"),
+    ("severity[].name", "write `level`"),
+    ("severity[].time", "write `time_to_limit`"),
+    ("severity[].time_to_oom", "write `time_to_limit`"),
+    ("severity[].growth", "write `growth_per_day`"),
     // limits
     ("limit", "write `limits`"),
     ("max_processes", "write `limits.processes`"),
@@ -245,7 +256,7 @@ mod tests {
         check(
             "",
             "xyz",
-            "the keys here are `sampling`, `processes`, `sensitivity`, `targets`, `limits` and `otlp`",
+            "the keys here are `sampling`, `processes`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
         );
         check("sampling", "intervall", "did you mean `interval`?");
         check("sampling", "queue", "did you mean `otlp.queue`?");
@@ -270,7 +281,8 @@ mod tests {
 
     #[test]
     fn sections_know_their_keys() {
-        assert_eq!(of_section(""), ["sampling", "processes", "sensitivity", "targets", "limits", "otlp"]);
+        let sections = ["sampling", "processes", "sensitivity", "targets", "severity", "limits", "otlp"];
+        assert_eq!(of_section(""), sections);
         assert_eq!(
             of_section("processes.rules[]"),
             ["name", "executable", "command_line", "unit", "container"]

@@ -10,7 +10,7 @@ use super::{
     otlp::{self, Setting, WrittenOtlp},
     processes,
     reader::{Field, Problems},
-    sensitivity,
+    sensitivity, severity,
     tree::{self, Node},
 };
 use std::{
@@ -78,6 +78,7 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
         config.limits = limits::limits(&field, problems);
     }
     config.sensitivity = sensitivity::sensitivity(&root, problems);
+    config.severity = root.field("severity").and_then(|field| severity::severity(&field, problems));
     root.field("otlp").map(|field| otlp::written(&field, problems))
 }
 

@@ -33,9 +33,6 @@ pub const USUAL: Bar = Bar { confirm_at: 0.92, very_sure_at: 0.96 };
 /// wants to hear of a leak within the hour. On seeds 211 to 214: one false alarm in eleven days made of such hours.
 pub const EAGER: Bar = Bar { confirm_at: 0.86, very_sure_at: 0.95 };
 
-/// Below this confidence nothing is ever confirmed.
-pub const LEAST_SURE: f64 = EAGER.confirm_at;
-
 impl Bar {
     /// The bar for a process of this age in seconds of the grid, sampled closely or not.
     #[must_use]

@@ -1,6 +1,7 @@
 //! The verdict on one area now, and the words that explain it.
 
-use super::severity;
+pub use crate::severity::Severity;
+
 use crate::sample::Seconds;
 use serde::{Deserialize, Serialize};
 
@@ -70,22 +71,6 @@ impl Pattern {
     }
 }
 
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Severity {
-    /// Nothing to do.
-    #[default]
-    None = 0,
-    /// To look at some day.
-    Low = 1,
-    /// To look at this week.
-    Medium = 2,
-    /// To look at today.
-    High = 3,
-    /// To look at now.
-    Critical = 4,
-}
-
 /// An estimate with an interval around it, in the same unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -106,7 +91,7 @@ pub struct Finding {
     pub confidence: f64,
     /// The shape of the growth.
     pub pattern: Pattern,
-    /// How much it matters.
+    /// How much it matters, by the table in force.
     pub severity: Severity,
     /// Seconds until the nearest limit, with their 80 % interval; none where nothing grows or nothing limits.
     pub time_to_limit: Option<Estimate>,
@@ -124,8 +109,7 @@ impl Finding {
     /// The same estimates, of which one is now this sure.
     #[must_use]
     pub(super) fn with_confidence(&self, confidence: f64) -> Self {
-        let severity = severity::of(confidence, self.time_to_limit.as_ref(), self.growth.value, self.floor);
-        Self { confidence, severity, ..self.clone() }
+        Self { confidence, ..self.clone() }
     }
 }
 

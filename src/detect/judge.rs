@@ -7,6 +7,7 @@ use super::{
     episode::{Bar, Episode, EpisodeTracker, LeakState, Transition, patience_secs},
     finding::Finding,
     judgement::{Circumstances, Judgement, Scratch},
+    severity,
 };
 use crate::{
     sample::{Identity, Seconds},
@@ -14,6 +15,7 @@ use crate::{
         ladder::{Closed, Ladder},
         life::PastLife,
     },
+    severity::Table,
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +93,7 @@ impl Judge {
         }
         let previous = self.finding.take();
         self.finding = self.judgement.update(&self.ladder, closed, circumstances, previous.as_ref(), scratch);
+        self.grade(&scratch.severity);
         let standard = (self.bar(circumstances.started_at), self.patience_secs());
         let transition = self.tracker.step(self.finding.as_ref(), owner, at, standard);
         Step { looked: true, transition }
@@ -107,6 +110,13 @@ impl Judge {
     /// for.
     pub fn measure_anew(&mut self, circumstances: &Circumstances, scratch: &mut Scratch) {
         self.judgement.measure(&self.ladder, Closed::ALL, circumstances, scratch);
+    }
+
+    /// Grades the last verdict by a table; each new one is graded by that of its `scratch`.
+    pub fn grade(&mut self, table: &Table) {
+        if let Some(finding) = &mut self.finding {
+            finding.severity = severity::of(finding, table);
+        }
     }
 
     /// The verdict of the last look; none while there is too little evidence.

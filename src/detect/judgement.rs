@@ -9,7 +9,7 @@
 
 use super::{
     features::{ALL_FEATURES, Context},
-    finding::{Estimate, Evidence, Finding, Pattern},
+    finding::{Estimate, Evidence, Finding, Pattern, Severity},
     horizon::{FEATURES, Horizon, Subject, narrow},
     limit,
     model::Binned,
@@ -22,6 +22,7 @@ use crate::{
         ladder::{Closed, LEVELS, Ladder, Window, width_secs},
         life::{Life, PastLife},
     },
+    severity::Table,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +56,11 @@ pub struct Judgement {
     confidence: Option<f64>,
 }
 
-/// Memory that verdicts share, so that none of them allocates.
+/// What verdicts share: memory, so that none of them allocates, and the table by which they are graded.
 #[derive(Debug)]
 pub struct Scratch {
+    /// By which rows findings are graded; the built-in table unless another is put here.
+    pub severity: Table,
     window: Window,
     values: Vec<f64>,
     /// The horizons that closed a bucket at this look.
@@ -68,6 +71,7 @@ pub struct Scratch {
 impl Default for Scratch {
     fn default() -> Self {
         Self {
+            severity: severity::built_in(),
             window: Window::default(),
             values: Vec::new(),
             fresh: [None; LEVELS],
@@ -279,7 +283,8 @@ impl Judgement {
             growth,
             confidence: *confidence,
             pattern,
-            severity: severity::of(*confidence, time_to_limit.as_ref(), growth.value, horizon.floor),
+            // The judge grades it, this one and those that stand on its estimates.
+            severity: Severity::None,
             time_to_limit,
             floor: horizon.floor,
             since: since.max(ladder.first_at()),

@@ -194,6 +194,15 @@ pub mod own {
     /// When the last good one was loaded.
     pub const RELOAD_TIMESTAMP: Metric = metric!("memleak_exporter_config_last_reload_success_timestamp_seconds", "memleak.exporter.config.last_reload_success_timestamp", "s", Gauge, Source::Own, [],
         "When the configuration in force was loaded, in Unix time.");
+    /// A row's least confidence.
+    pub const SEVERITY_CONFIDENCE: Metric = metric!("memleak_exporter_severity_confidence_ratio", "memleak.exporter.severity.confidence", "1", Gauge, Source::Own, ["row", "level"],
+        "The least confidence that a row of the configured table of severities asks for; rows are tried from 1 on. Absent with the built-in table, as are all of its conditions.");
+    /// A row's time to the limit.
+    pub const SEVERITY_TIME_TO_LIMIT: Metric = metric!("memleak_exporter_severity_time_to_limit_seconds", "memleak.exporter.severity.time_to_limit", "s", Gauge, Source::Own, ["row", "level"],
+        "The time to the limit that a row of that table wants it to be below. Absent for a row that does not ask.");
+    /// A row's growth.
+    pub const SEVERITY_GROWTH: Metric = metric!("memleak_exporter_severity_growth_per_day_ratio", "memleak.exporter.severity.growth_per_day", "1", Gauge, Source::Own, ["row", "level"],
+        "The growth a day, as a share of the size, that a row of that table wants it to be above. Absent for a row that does not ask.");
     /// What OTLP sent.
     pub const OTLP_EXPORTS: Metric = metric!("memleak_exporter_otlp_exports_total", "memleak.exporter.otlp.exports", "", Counter, Source::Own, ["result"],
         "Batches for the OTLP endpoint, by result: sent, failed (will be tried again), dropped (the queue was full or the endpoint refused it).");
@@ -216,8 +225,8 @@ pub mod own {
     /// All of them; the registry adds the `process_*` metrics of the exporter itself.
     pub const ALL: &[&Metric] = &[
         &BUILD_INFO, &LAST_TICK, &TICKS, &INTERVAL, &COLLECTOR_SUCCESS, &COLLECTOR_DURATION, &COLLECTOR_ERRORS, &DETECT_DURATION,
-        &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP, &OTLP_EXPORTS,
-        &OTLP_QUEUE, &STORAGE_LAST_SAVE, &STORAGE_FAILURES, &STORAGE_LEFT_OUT, &HTTP_REQUESTS,
+        &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP,
+        &SEVERITY_CONFIDENCE, &SEVERITY_TIME_TO_LIMIT, &SEVERITY_GROWTH, &OTLP_EXPORTS, &OTLP_QUEUE, &STORAGE_LAST_SAVE, &STORAGE_FAILURES, &STORAGE_LEFT_OUT, &HTTP_REQUESTS,
     ];
 }
 

@@ -15,6 +15,7 @@ use crate::{
         finding::Finding,
     },
     sample::{Errors, Seconds, Unit},
+    severity::Table,
 };
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -108,9 +109,18 @@ pub struct Own {
     judging: Judging,
     reload_successful: IntGauge,
     reloaded_at: Gauge,
+    severity: Grading,
     otlp: OtlpStats,
     storage: Storage,
     http_requests: IntCounterVec,
+}
+
+/// The table of severities, a gauge for each condition; absent while the built-in one is in force.
+#[derive(Debug)]
+struct Grading {
+    confidence: GaugeVec,
+    time_to_limit: GaugeVec,
+    growth_per_day: GaugeVec,
 }
 
 /// What saving the state tells; absent while nothing is saved.
@@ -152,6 +162,11 @@ impl Own {
             judging: Judging::new(&registry)?,
             reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
             reloaded_at: gauge(&registry, &own::RELOAD_TIMESTAMP)?,
+            severity: Grading {
+                confidence: gauges(&registry, &own::SEVERITY_CONFIDENCE)?,
+                time_to_limit: gauges(&registry, &own::SEVERITY_TIME_TO_LIMIT)?,
+                growth_per_day: gauges(&registry, &own::SEVERITY_GROWTH)?,
+            },
             otlp: otlp_stats(&registry)?,
             storage: Storage {
                 saved_at: gauges(&registry, &own::STORAGE_LAST_SAVE)?,
@@ -235,6 +250,28 @@ impl Own {
     /// A new configuration was refused; the one before stays in force.
     pub fn reload_failed(&self) {
         self.reload_successful.set(0);
+    }
+
+    /// Findings are graded by this table from now on; none is the built-in one.
+    pub fn graded_by(&self, table: Option<&Table>) {
+        let Grading { confidence, time_to_limit, growth_per_day } = &self.severity;
+        for gauges in [confidence, time_to_limit, growth_per_day] {
+            gauges.reset();
+        }
+        for (number, row) in (1u32..).zip(table.into_iter().flat_map(|table| &table.rows)) {
+            let mut buffer = itoa::Buffer::new();
+            let labels = [buffer.format(number), row.level.as_str()];
+            let conditions = [
+                (confidence, Some(row.confidence)),
+                (time_to_limit, row.time_to_limit_secs),
+                (growth_per_day, row.growth_per_day),
+            ];
+            for (gauges, asked_for) in conditions {
+                if let Some(value) = asked_for {
+                    gauges.with_label_values(&labels).set(value);
+                }
+            }
+        }
     }
 
     /// The handles that whoever sends OTLP counts with.

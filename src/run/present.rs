@@ -10,6 +10,7 @@ use crate::{
     },
     export::metric,
     sample::{Limit, LimitSource, Seconds, Target},
+    severity::Table,
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
 };
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
@@ -26,6 +27,8 @@ pub(super) struct LeftOut {
 pub(super) struct Presentation<'a> {
     pub(super) limits: &'a Limits,
     pub(super) show_pid: bool,
+    /// By which findings of several processes together are graded.
+    pub(super) severity: &'a Table,
     /// What to add to the steady time to get the wall clock's.
     pub(super) wall_offset_secs: f64,
 }
@@ -109,11 +112,10 @@ impl Presentation<'_> {
             let growth = growth_together(parts).unwrap_or(finding.growth);
             let of_parts =
                 parts.iter().filter_map(|part| part.finding()).map(|finding| finding.severity).max();
-            let together =
-                severity::of(finding.confidence, time_to_limit.as_ref(), growth.value, finding.floor);
-            let severity = together.max(of_parts.unwrap_or_default());
             let since = finding.since + self.wall_offset_secs;
-            Finding { growth, time_to_limit, severity, since, ..finding.clone() }
+            let together = Finding { growth, time_to_limit, since, ..finding.clone() };
+            let severity = severity::of(&together, self.severity).max(of_parts.unwrap_or_default());
+            Finding { severity, ..together }
         });
         Some(Verdict {
             state: worst.state(),

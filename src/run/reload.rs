@@ -107,11 +107,13 @@ impl Reloader {
             PusherChange::Replace(pusher.map_err(|error| format!("{error:#}"))?)
         };
         let interval_secs = config.sampling.interval.as_secs_f64();
+        let severity = config.severity.clone();
         self.control
             .send(Control::Reconfigure(Box::new(Change { config, pusher })))
             .map_err(|_ended| String::from("the tick has ended"))?;
         self.pushing = pushing;
         self.own.reloaded(self.clock.now().wall(), interval_secs);
+        self.own.graded_by(severity.as_ref());
         Ok(())
     }
 }

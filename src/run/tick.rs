@@ -95,6 +95,8 @@ impl Ticker {
         if let Some(storage) = &mut surroundings.storage {
             storage.hand_over(&mut watch);
         }
+        // What was handed over was graded by the table of then.
+        watch.set_severity(config.severity.as_ref());
         Ok(Self {
             workers,
             watch,
@@ -232,6 +234,7 @@ impl Ticker {
         let presentation = Presentation {
             limits: &self.limits,
             show_pid: self.show_pid,
+            severity: self.watch.severity(),
             wall_offset_secs: now.wall_offset_secs,
         };
         let (snapshot, left_out) = presentation.snapshot(&self.watch, self.tick, now.steady);
@@ -254,6 +257,7 @@ impl Ticker {
         self.interval = config.sampling.interval;
         self.watch.reconfigure(config.processes.judge.clone(), self.interval.as_secs_f64());
         self.watch.set_budgets(&config.sensitivity);
+        self.watch.set_severity(config.severity.as_ref());
         self.limits = config.limits.clone();
         self.show_pid = config.processes.show_pid;
         if let PusherChange::Replace(pusher) = pusher {

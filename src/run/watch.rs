@@ -8,9 +8,11 @@ use crate::{
         finding::Finding,
         judge::{Judge, Owner, Step},
         judgement::{Circumstances, Scratch},
+        severity,
     },
     sample::{Area, Batch, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
     series::life::PastLife,
+    severity::Table,
 };
 use serde::{Deserialize, Serialize};
 pub(super) use state::{Encoded, Remembered};
@@ -131,6 +133,24 @@ impl Watch {
     /// Puts budgets in force; what was measured stays for the targets whose budget is the same as before.
     pub(super) fn set_budgets(&mut self, sensitivity: &Sensitivity) {
         self.budgets.reconfigure(sensitivity, self.interval_secs, &mut self.pending);
+    }
+
+    /// Puts a table of severities in force, for the verdicts that stand as well; none is the built-in one.
+    pub(super) fn set_severity(&mut self, table: Option<&Table>) {
+        self.scratch.severity = table.cloned().unwrap_or_else(severity::built_in);
+        self.grade();
+    }
+
+    /// The table of severities in force.
+    pub(super) fn severity(&self) -> &Table {
+        &self.scratch.severity
+    }
+
+    fn grade(&mut self) {
+        let areas = self.members.values_mut().flat_map(|watched| &mut watched.areas);
+        for judge in areas.filter_map(|area| area.judge.as_mut()) {
+            judge.grade(&self.scratch.severity);
+        }
     }
 
     /// Takes over a new configuration; what was learned stays where it still fits.

@@ -36,12 +36,16 @@ fn a_bad_configuration_never_replaces_a_good_one() {
     let ticks = exporter.ticks();
     wait_for("ticks under the old configuration", PATIENCE, || (exporter.ticks() > ticks).then_some(()));
 
-    scratch.write("memleak.yml", "sampling:\n  interval: 150ms\n");
+    let severity = "memleak_exporter_severity_confidence_ratio";
+    assert_eq!(value(severity), None, "the built-in table");
+    scratch
+        .write("memleak.yml", "sampling:\n  interval: 150ms\nseverity: [{level: high, confidence: 80%}]\n");
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let answer = agent.post(exporter.url("/-/reload")).send_empty().expect("an answer");
     assert_eq!(answer.status().as_u16(), 200);
     expect(successful, 1.0);
     expect(interval, 0.15);
+    expect(severity, 0.8);
     let ticks = exporter.ticks();
     wait_for("ticks under the new configuration", PATIENCE, || {
         (exporter.ticks() > ticks + 3.0).then_some(())

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     detect::finding::{Estimate, Finding},
     sample::{Seconds, Unit},
-    text::severity_word,
 };
 use serde::Serialize;
 use std::io::{self, Write};
@@ -49,7 +48,7 @@ impl Estimates {
             growth_low: number(finding.growth.lower),
             growth_high: number(finding.growth.upper),
             pattern: finding.pattern.as_str(),
-            severity: severity_word(finding.severity),
+            severity: finding.severity.as_str(),
             time_to_limit_seconds: time(|time| time.value),
             time_to_limit_low: time(|time| time.lower),
             time_to_limit_high: time(|time| time.upper),

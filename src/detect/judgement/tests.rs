@@ -10,6 +10,8 @@ use crate::{
     sample::{Identity, LimitSource},
 };
 
+mod week;
+
 const MEGABYTE: f64 = 1e6;
 const INTERVAL_SECS: f64 = 3.0;
 

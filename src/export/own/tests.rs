@@ -1,5 +1,8 @@
 use super::*;
-use crate::detect::finding::{Estimate, Evidence, Pattern, Severity};
+use crate::{
+    detect::finding::{Estimate, Evidence, Pattern, Severity},
+    severity::Row,
+};
 use std::collections::BTreeMap;
 
 fn own() -> Own {
@@ -21,6 +24,18 @@ fn finding(growth: f64) -> Finding {
     }
 }
 
+/// A row with all conditions and one with the least.
+fn table() -> Table {
+    let row = Row { level: Severity::Low, confidence: 0.7, time_to_limit_secs: None, growth_per_day: None };
+    let full = Row {
+        level: Severity::High,
+        confidence: 0.9,
+        time_to_limit_secs: Some(3600.0),
+        growth_per_day: Some(0.5),
+    };
+    Table { rows: vec![full, row] }
+}
+
 /// Everything that can happen to an exporter, once.
 fn live(own: &Own) {
     own.ticked(1_700_000_003.5);
@@ -32,6 +47,7 @@ fn live(own: &Own) {
     own.verdict(&finding(150.0), Unit::Bytes);
     own.verdict(&finding(1.0), Unit::Objects);
     own.confirmed(120.0);
+    own.graded_by(Some(&table()));
     own.otlp().sent.inc();
     own.otlp().queued.set(2);
     own.state_is_kept();
@@ -140,6 +156,19 @@ fn each_event_moves_its_own_series() {
             (r#"memleak_exporter_http_requests_total{code="200",handler="metrics"}"#, Some("1")),
         ],
     );
+    let of_severity = |values: [Option<&'static str>; 5]| {
+        let series = [
+            r#"memleak_exporter_severity_confidence_ratio{level="high",row="1"}"#,
+            r#"memleak_exporter_severity_confidence_ratio{level="low",row="2"}"#,
+            r#"memleak_exporter_severity_time_to_limit_seconds{level="high",row="1"}"#,
+            r#"memleak_exporter_severity_time_to_limit_seconds{level="low",row="2"}"#,
+            r#"memleak_exporter_severity_growth_per_day_ratio{level="high",row="1"}"#,
+        ];
+        series.into_iter().zip(values).collect::<Vec<_>>()
+    };
+    check(&own, &of_severity([Some("0.9"), Some("0.7"), Some("3600"), None, Some("0.5")]));
+    own.graded_by(None);
+    check(&own, &of_severity([None; 5]));
     own.collector_failed("process");
     own.reload_failed();
     check(

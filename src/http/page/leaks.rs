@@ -9,7 +9,7 @@ use crate::{
     },
     sample::{Limit, LimitSource},
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
-    text::{Ago, Change, Escaped, Plural, Share, pattern_words, severity_word},
+    text::{Ago, Change, Escaped, Plural, Share, pattern_words},
 };
 use std::{
     cmp::Ordering,
@@ -140,7 +140,7 @@ impl fmt::Display for Badge {
         write!(f, "<span class=\"badge {}\">{word}</span>", state.as_str())?;
         match severity {
             Severity::None => Ok(()),
-            severity => write!(f, " <small>{}</small>", severity_word(severity)),
+            severity => write!(f, " <small>{}</small>", severity.as_str()),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     detect::finding::Severity,
     run::watch::tests::{anon, member, watching},
     sample::{Batch, Member, Sample},
+    severity::Row,
 };
 
 const NO_LIMITS: Limits = Limits { processes: 1_000, targets: 1_000, areas_per_target: 64, series: 100_000 };
@@ -38,9 +39,13 @@ fn fleet() -> Watch {
 
 /// The anonymous memory of the only target of these processes.
 fn only_area(members: &[(Arc<Member>, f64, f64, Limit)]) -> AreaView {
-    let presentation = Presentation { limits: &NO_LIMITS, show_pid: false, wall_offset_secs: 0.0 };
-    let (mut snapshot, _) = presentation.snapshot(&watched(members), 2400, 7200.0);
-    snapshot.targets.remove(0).areas.remove(0)
+    shown(&watched(members), &NO_LIMITS, false).0.targets.remove(0).areas.remove(0)
+}
+
+fn shown(watch: &Watch, limits: &Limits, show_pid: bool) -> (Snapshot, LeftOut) {
+    let presentation =
+        Presentation { limits, show_pid, severity: watch.severity(), wall_offset_secs: 1000.0 };
+    presentation.snapshot(watch, 2400, 7200.0)
 }
 
 fn time_to_limit(area: &AreaView) -> f64 {
@@ -48,8 +53,7 @@ fn time_to_limit(area: &AreaView) -> f64 {
 }
 
 fn show(limits: &Limits, show_pid: bool) -> (Snapshot, LeftOut) {
-    let presentation = Presentation { limits, show_pid, wall_offset_secs: 1000.0 };
-    presentation.snapshot(&fleet(), 2400, 7200.0)
+    shown(&fleet(), limits, show_pid)
 }
 
 fn names(snapshot: &Snapshot) -> Vec<&str> {
@@ -116,6 +120,33 @@ fn the_nearest_limit_decides_whoever_is_surest() {
     assert!(time_to_limit(&area) < 6000.0, "{} s", time_to_limit(&area));
     assert_eq!(area.limit.map(|limit| limit.source), Some(LimitSource::Cgroup));
     assert_eq!(area.verdict.unwrap().finding.unwrap().severity, Severity::High);
+}
+
+#[test]
+fn a_table_of_ones_own_grades_each_process_and_all_together() {
+    let before = |level, time_to_limit_secs| Row {
+        level,
+        confidence: 0.5,
+        time_to_limit_secs: Some(time_to_limit_secs),
+        growth_per_day: None,
+    };
+    let growing = |pid| (member("pool", pid, -1e6), 2e8, 1e5, HOST);
+    let mut watch = watched(&[growing(1), growing(2), growing(3)]);
+    let together = || shown(&watch, &NO_LIMITS, false).0.targets.remove(0).areas.remove(0);
+    let secs = time_to_limit(&together());
+    watch.set_severity(Some(&Table {
+        rows: vec![before(Severity::Critical, 2.0 * secs), before(Severity::Low, 9.0 * secs)],
+    }));
+    let severity = |area: &AreaView| area.verdict.as_ref().unwrap().finding.as_ref().unwrap().severity;
+    let (mut all, _) = shown(&watch, &NO_LIMITS, false);
+    assert_eq!(
+        severity(&all.targets.remove(0).areas[0]),
+        Severity::Critical,
+        "all reach it in a third of it"
+    );
+    let (mut each, _) = shown(&watch, &NO_LIMITS, true);
+    let alone: Vec<Severity> = each.targets.remove(0).areas.iter().map(severity).collect();
+    assert_eq!(alone, [Severity::Low; 3]);
 }
 
 #[test]

@@ -80,7 +80,12 @@ impl Held {
 
     fn rules(&self) -> Vec<RuleView> {
         let limits = Limits::default();
-        let presentation = Presentation { limits: &limits, show_pid: false, wall_offset_secs: 0.0 };
+        let presentation = Presentation {
+            limits: &limits,
+            show_pid: false,
+            severity: self.watch.severity(),
+            wall_offset_secs: 0.0,
+        };
         let (snapshot, _) = presentation.snapshot(&self.watch, 1, 0.0);
         snapshot.targets.into_iter().flat_map(|target| target.rules).collect()
     }
