@@ -47,9 +47,12 @@ fn show(config: &Config) -> String {
             otlp.resource_attributes
         )
     });
-    let Config { sampling, processes, limits, sensitivity, .. } = config;
+    let Config { sampling, collectors, processes, cgroups, host, limits, sensitivity, .. } = config;
     let rules = if sensitivity.is_off() { String::new() } else { show_rules(sensitivity) };
-    format!("{sampling:?}\n{processes:#?}\n{limits:?}\notlp: {}{rules}", otlp.as_deref().unwrap_or("off"))
+    format!(
+        "{sampling:?}\n{collectors:?}\n{processes:#?}\n{cgroups:?}\n{host:?}\n{limits:?}\notlp: {}{rules}",
+        otlp.as_deref().unwrap_or("off")
+    )
 }
 
 /// The general budget and those of targets, a line for each number.

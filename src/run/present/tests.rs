@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::{
+    config::written,
     detect::finding::Severity,
-    run::watch::tests::{anon, member, watching},
+    run::watch::tests::{PROCESS, anon, member, watching},
     sample::{Batch, Member, Sample},
 };
 
-const NO_LIMITS: Limits = Limits { processes: 1_000, targets: 1_000, areas_per_target: 64, series: 100_000 };
+const NO_LIMITS: Limits =
+    Limits { processes: 1_000, cgroups: 1_000, targets: 1_000, areas_per_target: 64, series: 100_000 };
 
 /// Two hours of processes, each with its start size, its growth a tick, and its limit.
 fn watched(members: &[(Arc<Member>, f64, f64, Limit)]) -> Watch {
@@ -18,7 +20,7 @@ fn watched(members: &[(Arc<Member>, f64, f64, Limit)]) -> Watch {
             let size = start + growth * f64::from(tick);
             batch.push(Arc::clone(member), [Sample { limit: Some(*limit), ..anon(size) }]);
         }
-        watch.take_in(&batch, &mut Vec::new());
+        watch.take_in(PROCESS, &batch, &mut Vec::new());
     }
     watch
 }
@@ -38,7 +40,12 @@ fn fleet() -> Watch {
 
 /// The anonymous memory of the only target of these processes.
 fn only_area(members: &[(Arc<Member>, f64, f64, Limit)]) -> AreaView {
-    let presentation = Presentation { limits: &NO_LIMITS, show_pid: false, wall_offset_secs: 0.0 };
+    let presentation = Presentation {
+        limits: &NO_LIMITS,
+        collectors: &Collectors::default(),
+        show_pid: false,
+        wall_offset_secs: 0.0,
+    };
     let (mut snapshot, _) = presentation.snapshot(&watched(members), 2400, 7200.0);
     snapshot.targets.remove(0).areas.remove(0)
 }
@@ -48,7 +55,8 @@ fn time_to_limit(area: &AreaView) -> f64 {
 }
 
 fn show(limits: &Limits, show_pid: bool) -> (Snapshot, LeftOut) {
-    let presentation = Presentation { limits, show_pid, wall_offset_secs: 1000.0 };
+    let presentation =
+        Presentation { limits, collectors: &Collectors::default(), show_pid, wall_offset_secs: 1000.0 };
     presentation.snapshot(&fleet(), 2400, 7200.0)
 }
 
@@ -124,4 +132,15 @@ fn independent_errors_add_up_in_squares() {
     let together = sum(&estimate(3.0), &estimate(4.0));
     assert!((together.value - 7.0).abs() < 1e-12);
     assert!((together.upper - 7.5).abs() < 1e-12 && (together.lower - 6.5).abs() < 1e-12, "{together:?}");
+}
+
+#[test]
+fn a_collector_has_room_of_its_own_within_that_of_all() {
+    let narrow =
+        written::parse("collectors: {process: {series: 40}}", "a.yml", &|_| None).unwrap().collectors;
+    let presentation =
+        Presentation { limits: &NO_LIMITS, collectors: &narrow, show_pid: false, wall_offset_secs: 0.0 };
+    let (snapshot, left_out) = presentation.snapshot(&fleet(), 2400, 7200.0);
+    assert_eq!(names(&snapshot), ["pool"]);
+    assert!(left_out.series > 0);
 }
