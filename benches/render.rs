@@ -9,7 +9,7 @@ use memleak_exporter::{
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
     },
     export::prometheus::{Page, Sink, negotiate::Layout, render, selection::Selection},
-    sample::{Area, Identity, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
+    sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
 };
 use prometheus::{
@@ -48,6 +48,7 @@ fn verdict(number: f64) -> Verdict {
         finding: Some(finding),
         episode: Some(episode),
         leaked: 4096.0 * number,
+        explained: None,
     }
 }
 
@@ -68,10 +69,12 @@ fn target(number: u32) -> TargetView {
             unit: "shop.service".into(),
             container: "0123456789ab".into(),
             runtime: "node".into(),
+            pod_uid: "".into(),
         },
         members: 1,
         restarts: 0,
         episodes: 1,
+        counts: Counts::default(),
         areas: AREAS.map(area).into(),
         rules: Vec::new(),
     }

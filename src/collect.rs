@@ -4,6 +4,8 @@
 //! previous value: whatever is derived from two samples is derived later, from the series.
 
 pub mod paths;
+pub mod names;
+mod descriptors;
 pub mod host;
 pub mod cgroup;
 pub mod process;
@@ -52,17 +54,57 @@ pub trait Collector: Send {
 
 /// A collector by name, with what it is for and how to build it.
 pub struct Entry {
-    /// Its name.
+    /// Its name, out of [`COLLECTORS`](crate::config::COLLECTORS).
     pub name: &'static str,
-    /// One line for the help text.
-    pub help: &'static str,
+    /// What it watches, to follow "watching" and "watch".
+    pub watches: &'static str,
     /// Builds it from its piece of the configuration.
     pub build: fn(&Config, &Paths) -> Box<dyn Collector>,
+    /// The areas of its targets that are judged.
+    pub judged: fn(&Config) -> Vec<Arc<str>>,
+    /// Whether its targets can have budgets.
+    pub has_budgets: bool,
 }
 
 /// Every collector there is.
-pub const ALL: &[Entry] = &[Entry {
-    name: process::NAME,
-    help: "every process of the machine, grouped into targets",
-    build: |config, paths| Box::new(process::ProcessCollector::new(config, paths)),
-}];
+pub const ALL: &[Entry] = &[
+    Entry {
+        name: process::NAME,
+        watches: "every process",
+        build: |config, paths| Box::new(process::ProcessCollector::new(config, paths)),
+        judged: |config| config.processes.judge.clone(),
+        has_budgets: true,
+    },
+    Entry {
+        name: cgroup::NAME,
+        watches: "every control group",
+        build: |config, paths| Box::new(cgroup::CgroupCollector::new(config, paths)),
+        judged: |config| config.cgroups.judge.clone(),
+        has_budgets: false,
+    },
+    Entry {
+        name: host::NAME,
+        watches: "the machine itself",
+        build: |_, paths| Box::new(host::HostCollector::new(paths)),
+        judged: |config| config.host.judge.clone(),
+        has_budgets: false,
+    },
+];
+
+/// A kernel's count as a size; exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes")]
+pub(crate) fn count(value: u64) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::config::COLLECTORS;
+
+    #[test]
+    fn the_configuration_knows_every_collector() {
+        let names: Vec<&str> = ALL.iter().map(|entry| entry.name).collect();
+        assert_eq!(names, COLLECTORS);
+    }
+}

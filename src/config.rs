@@ -6,6 +6,7 @@
 
 pub mod written;
 mod amount;
+mod collectors;
 mod duration;
 mod errors;
 mod keys;
@@ -37,8 +38,14 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct Config {
     /// How often to sample.
     pub sampling: Sampling,
+    /// What single collectors may take.
+    pub collectors: Collectors,
     /// Which processes make which target.
     pub processes: Processes,
+    /// Which control groups are watched.
+    pub cgroups: Cgroups,
+    /// What of the machine itself is judged.
+    pub host: Host,
     /// Which plain rules stand beside the model, if any.
     pub sensitivity: Sensitivity,
     /// By which rows findings are graded, if not by the built-in ones; `severity`.
@@ -72,6 +79,57 @@ pub struct Sampling {
 impl Default for Sampling {
     fn default() -> Self {
         Self { interval: Duration::from_secs(3), full_interval: Duration::from_secs(60) }
+    }
+}
+
+/// The collectors that there are, by the name of their `collector` label.
+pub const COLLECTORS: [&str; 3] = ["process", "cgroup", "host"];
+
+/// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
+/// rendering.
+const ANSWER_SHARE: f64 = 0.8;
+/// And never more than this, however long the interval is: the order to stop waits as long as the collectors may.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What single collectors may take, beside what is said for all; the section `collectors`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collectors(BTreeMap<&'static str, Collector>);
+
+/// What one collector may take; none where nothing is said of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collector {
+    /// Time between two of its readings, a whole multiple of `sampling.interval`; `collectors.NAME.interval`.
+    pub interval: Option<Duration>,
+    /// Time for one reading, at most its interval; `collectors.NAME.timeout`.
+    pub timeout: Option<Duration>,
+    /// Series shown of its targets; `collectors.NAME.series`.
+    pub series: Option<usize>,
+}
+
+impl Collectors {
+    /// What is said of a collector.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Collector {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+}
+
+impl Config {
+    /// How many ticks lie between two readings of a collector, at least one.
+    #[must_use]
+    pub fn ticks_between_readings(&self, collector: &str) -> u32 {
+        let tick = self.sampling.interval;
+        let interval = self.collectors.of(collector).interval.unwrap_or(tick);
+        let ticks = interval.as_nanos().checked_div(tick.as_nanos()).unwrap_or(1);
+        u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// How long one reading of a collector may take.
+    #[must_use]
+    pub fn time_for_a_reading(&self, collector: &str) -> Duration {
+        let interval = self.sampling.interval * self.ticks_between_readings(collector);
+        let usual = interval.mul_f64(ANSWER_SHARE).min(ANSWER_PATIENCE);
+        self.collectors.of(collector).timeout.unwrap_or(usual)
     }
 }
 
@@ -134,6 +192,45 @@ impl Default for Processes {
     }
 }
 
+/// Which control groups are watched.
+#[derive(Clone, Debug)]
+pub struct Cgroups {
+    /// If not empty, only targets whose name matches one of these whole; `cgroups.include`.
+    pub include: Vec<Regex>,
+    /// Targets whose name matches one of these whole are not watched; `cgroups.exclude`.
+    pub exclude: Vec<Regex>,
+    /// Areas that are judged; `cgroups.judge`, out of [`CGROUP_AREAS`].
+    pub judge: Vec<Arc<str>>,
+}
+
+/// The areas that the cgroup collector knows.
+pub const CGROUP_AREAS: [&str; 9] =
+    ["anon", "file", "kernel", "slab", "sock", "shmem", "swap", "usage", "peak"];
+
+impl Default for Cgroups {
+    fn default() -> Self {
+        Self { include: Vec::new(), exclude: Vec::new(), judge: vec!["anon".into()] }
+    }
+}
+
+/// What of the machine itself is judged.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Areas that are judged; `host.judge`, out of [`HOST_AREAS`].
+    pub judge: Vec<Arc<str>>,
+}
+
+/// The areas that the host collector knows.
+pub const HOST_AREAS: [&str; 8] =
+    ["anon", "slab_unreclaimable", "kernel_stack", "page_tables", "vmalloc", "shmem", "hugetlb", "swap"];
+
+impl Default for Host {
+    fn default() -> Self {
+        let judged = ["anon", "slab_unreclaimable", "kernel_stack", "page_tables", "vmalloc", "shmem"];
+        Self { judge: judged.map(Arc::from).to_vec() }
+    }
+}
+
 /// Names the processes that match all of its conditions.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -189,6 +286,8 @@ impl Sensitivity {
 pub struct Limits {
     /// Processes with memory of their own; `limits.processes`.
     pub processes: usize,
+    /// Control groups; `limits.cgroups`.
+    pub cgroups: usize,
     /// Targets shown, the most suspicious, fastest-growing and largest first; `limits.targets`.
     pub targets: usize,
     /// Areas (with pids: rows) shown of one target; `limits.areas_per_target`.
@@ -199,7 +298,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { processes: 20_000, targets: 1_000, areas_per_target: 64, series: 100_000 }
+        Self { processes: 20_000, cgroups: 2_000, targets: 1_000, areas_per_target: 64, series: 100_000 }
     }
 }
 

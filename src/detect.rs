@@ -14,4 +14,5 @@ pub mod severity;
 pub mod judgement;
 pub mod episode;
 pub mod judge;
+pub mod explain;
 pub mod budget;

@@ -16,7 +16,7 @@ mod watch;
 mod workers;
 
 use crate::{
-    collect::{host::HostFacts, paths::Paths},
+    collect::{ALL, host::HostFacts, paths::Paths},
     config::{Config, NameSource, OtlpTemporality},
     export::{
         exposition::Exposition,
@@ -233,14 +233,20 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
         .filter(|(_, source)| config.processes.group_by.contains(source))
         .map(|(word, _)| *word)
         .collect();
-    let watching = if options.collectors.is_empty() {
-        "no collector runs: nothing is watched"
-    } else {
-        "watching every process"
+    let watched: Vec<&str> = ALL
+        .iter()
+        .filter(|entry| options.collectors.contains(&entry.name))
+        .map(|entry| entry.watches)
+        .collect();
+    let watching = match watched.split_last() {
+        None => String::from("no collector runs: nothing is watched"),
+        Some((only, [])) => format!("watching {only}"),
+        Some((last, others)) => format!("watching {} and {last}", others.join(", ")),
     };
     tracing::info!(
         collectors = options.collectors.join(","),
         procfs = %options.paths.procfs.display(),
+        sysfs = %options.paths.sysfs.display(),
         interval = ?config.sampling.interval,
         grouped_by = group_by.join(","),
         judged = config.processes.judge.join(","),

@@ -14,6 +14,10 @@ pub type Seconds = f64;
 pub enum Kind {
     /// A group of processes under one name.
     Process,
+    /// A control group: a unit, a container, a pod.
+    Cgroup,
+    /// The machine.
+    Host,
 }
 
 impl Kind {
@@ -22,6 +26,8 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Cgroup => "cgroup",
+            Self::Host => "host",
         }
     }
 }
@@ -48,6 +54,8 @@ pub struct TargetInfo {
     pub unit: Box<str>,
     /// The container's id (shortened to twelve characters), empty if none.
     pub container: Box<str>,
+    /// The uid of the Kubernetes pod, empty if none.
+    pub pod_uid: Box<str>,
     /// The runtime (`node`, `python`, `jvm`…), empty where the program is its own runtime.
     pub runtime: Box<str>,
 }
@@ -81,10 +89,27 @@ impl Area {
 /// What makes a member of a target itself and no other: a reused pid is somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
-    /// The process id.
+    /// The process id; 0 for what is no process.
     pub pid: u32,
-    /// Its start, in clock ticks since boot.
+    /// Its start, in clock ticks since boot; of a control group its number, which the next one of its name has not.
     pub start_ticks: u64,
+}
+
+impl Identity {
+    /// The machine, of which there is one.
+    pub const HOST: Self = Self { pid: 0, start_ticks: 0 };
+
+    /// A control group by its number.
+    #[must_use]
+    pub const fn of_group(number: u64) -> Self {
+        Self { pid: 0, start_ticks: number }
+    }
+
+    /// The process id, of a process.
+    #[must_use]
+    pub const fn process_id(self) -> Option<u32> {
+        if self.pid == 0 { None } else { Some(self.pid) }
+    }
 }
 
 /// Which program a process is by now. A process that calls `exec` keeps its identity and loses its memory.
@@ -96,7 +121,7 @@ pub struct Generation {
     pub execs: u32,
 }
 
-/// One process of a target.
+/// One process of a target, one control group, or the machine.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Member {
     /// The target it belongs to.
@@ -109,6 +134,90 @@ pub struct Member {
     pub generation: Generation,
     /// When it started.
     pub started_at: Seconds,
+    /// The path of the control group that its memory is accounted to, from the root of their tree: of a group its own.
+    /// Empty for the machine, and where there are no groups.
+    pub group: Box<str>,
+}
+
+/// What the kernel counts of a member's memory since the member is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Processes that were killed for want of memory.
+    OomKills,
+    /// Times that the limit was reached and nothing could be reclaimed.
+    OutOfMemory,
+    /// Times that the limit was reached.
+    LimitHits,
+    /// Times that it was slowed down for going over its soft limit.
+    Throttles,
+    /// Seconds in which some of its tasks waited for memory.
+    StallSecs,
+    /// Seconds in which all of its tasks did.
+    FullStallSecs,
+}
+
+impl Counter {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::OomKills,
+        Self::OutOfMemory,
+        Self::LimitHits,
+        Self::Throttles,
+        Self::StallSecs,
+        Self::FullStallSecs,
+    ];
+}
+
+/// A value of each [`Counter`], where it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts([Option<f64>; Counter::ALL.len()]);
+
+impl Counts {
+    /// The value of one.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> Option<f64> {
+        self.0.get(counter as usize).copied().flatten()
+    }
+
+    /// Sets the value of one.
+    pub fn set(&mut self, counter: Counter, value: f64) {
+        if let Some(slot) = self.0.get_mut(counter as usize) {
+            *slot = Some(value);
+        }
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Whether anything was counted at all.
+    #[must_use]
+    pub fn has_counted(&self) -> bool {
+        self.0.iter().flatten().any(|value| *value > 0.0)
+    }
+
+    /// Adds what a member's counts have risen by; a counter that appears begins at 0, and one that fell began anew.
+    pub fn add_rise(&mut self, before: &Self, now: &Self) {
+        for ((sum, before), now) in self.0.iter_mut().zip(before.0).zip(now.0) {
+            let Some(now) = now else { continue };
+            let rise = before.map_or(0.0, |before| if now >= before { now - before } else { now });
+            *sum = Some(sum.unwrap_or(0.0) + rise);
+        }
+    }
+
+    /// The same counters, all at 0: of a member that has just begun.
+    #[must_use]
+    pub fn at_zero(&self) -> Self {
+        Self(self.0.map(|value| value.map(|_| 0.0)))
+    }
+
+    /// Whether these are numbers that can have been counted.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.0.iter().flatten().all(|value| (0.0..=9e15).contains(value))
+    }
 }
 
 /// Which rule sets a limit.
@@ -168,6 +277,8 @@ pub struct Batch {
     pub at: Seconds,
     readings: Vec<(Arc<Member>, u32)>,
     samples: Vec<Sample>,
+    /// What the kernel counts, of the members of which it was read this time.
+    pub counted: Vec<(Identity, Counts)>,
     /// Targets that the configuration expects, whether they run or not.
     pub expected: Vec<Arc<Target>>,
     /// What could not be read, by reason.
@@ -228,6 +339,7 @@ mod tests {
             identity: Identity { pid, start_ticks: 1 },
             generation: Generation::default(),
             started_at: 0.0,
+            group: "".into(),
         })
     }
 
@@ -246,6 +358,24 @@ mod tests {
             .map(|(member, samples)| (member.identity.pid, samples.iter().map(|s| s.size).collect()))
             .collect();
         assert_eq!(seen, [(1, vec![1.0, 2.0]), (2, vec![]), (3, vec![3.0])]);
+    }
+
+    #[test]
+    fn counters_begin_at_zero_rise_and_survive_a_successor() {
+        let with = |kills: f64| {
+            let mut counts = Counts::default();
+            counts.set(Counter::OomKills, kills);
+            counts
+        };
+        let mut sum = Counts::default();
+        assert!(sum.is_empty() && sum.get(Counter::OomKills).is_none());
+        sum.add_rise(&Counts::default(), &with(5.0));
+        assert_eq!(sum.get(Counter::OomKills), Some(0.0), "what was before is nobody's");
+        sum.add_rise(&with(5.0), &with(7.0));
+        sum.add_rise(&with(7.0), &with(1.0));
+        assert_eq!(sum.get(Counter::OomKills), Some(3.0));
+        sum.add_rise(&with(4.0).at_zero(), &with(4.0));
+        assert_eq!((sum.get(Counter::OomKills), sum.get(Counter::Throttles)), (Some(7.0), None));
     }
 
     #[test]

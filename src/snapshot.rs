@@ -8,7 +8,7 @@ use crate::{
         episode::{Episode, LeakState},
         finding::Finding,
     },
-    sample::{Area, Limit, Seconds, Target, TargetInfo},
+    sample::{Area, Counts, Limit, Seconds, Target, TargetInfo},
 };
 use std::sync::Arc;
 
@@ -34,12 +34,14 @@ pub struct TargetView {
     pub info: TargetInfo,
     /// Whether the configuration expects it.
     pub is_expected: bool,
-    /// How many processes it has now.
+    /// How many processes, or control groups of this name, it has now.
     pub members: u32,
     /// How often all its processes were replaced since the exporter saw it first.
     pub restarts: u64,
     /// How many episodes were confirmed since then.
     pub episodes: u64,
+    /// What the kernel has counted since then.
+    pub counts: Counts,
     /// Its areas, sorted by name (and pid, where pids are shown). Empty when the target is gone.
     pub areas: Vec<AreaView>,
     /// The numbers that its areas are held against, sorted by area. Empty where the model stands alone.
@@ -85,4 +87,7 @@ pub struct Verdict {
     pub episode: Option<Episode>,
     /// How much all open episodes have leaked, in units.
     pub leaked: f64,
+    /// Whether its growth is told of already by what is inside: of a control group and of the host, while they are under
+    /// suspicion. What is explained raises no alarm of its own.
+    pub explained: Option<bool>,
 }

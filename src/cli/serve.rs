@@ -7,7 +7,7 @@ use crate::{
     http::ListenOptions,
     run::{self, Options, logging, reload},
 };
-use clap::Args;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::{io::Write as _, path::PathBuf};
 
 /// Flags of the exporter. Their names are those that Prometheus' own exporters use.
@@ -44,27 +44,20 @@ pub(super) struct ServeArguments {
     /// Show the page to other machines too. Metrics and health are always shown to them, anything else never.
     #[arg(long = "web.remote-read")]
     remote_read: bool,
-    /// Where procfs is mounted.
-    #[arg(long = "path.procfs", value_name = "DIR", default_value = "/proc")]
-    procfs: PathBuf,
-    /// Where sysfs is mounted.
-    #[arg(long = "path.sysfs", value_name = "DIR", default_value = "/sys")]
-    sysfs: PathBuf,
-    /// Where the root of the watched system is mounted. Accepted as other exporters do; no collector reads below it yet.
+    /// Where procfs is mounted: by default proc below --path.rootfs.
+    #[arg(long = "path.procfs", value_name = "DIR")]
+    procfs: Option<PathBuf>,
+    /// Where sysfs is mounted: by default sys below --path.rootfs.
+    #[arg(long = "path.sysfs", value_name = "DIR")]
+    sysfs: Option<PathBuf>,
+    /// Where the root of the watched system is mounted.
     #[arg(long = "path.rootfs", value_name = "DIR", default_value = "/")]
     rootfs: PathBuf,
     /// Keep what was learned in this directory, so that a restart goes on where it was. Off by default.
     #[arg(long = "storage.path", value_name = "DIR")]
     storage_path: Option<PathBuf>,
-    /// Watch processes (on by default).
-    #[arg(long = "collector.process", overrides_with = "no_process")]
-    process: bool,
-    /// Do not watch processes.
-    #[arg(long = "no-collector.process")]
-    no_process: bool,
-    /// Start from no collector at all; name the wanted ones.
-    #[arg(long = "collector.disable-defaults")]
-    disable_defaults: bool,
+    #[command(flatten)]
+    collectors: CollectorArguments,
     /// How much to log.
     #[arg(long = "log.level", value_enum, default_value_t = logging::Level::Info)]
     log_level: logging::Level,
@@ -87,14 +80,13 @@ impl ServeArguments {
     }
 
     fn start(self, listen: ListenOptions, config: Config) -> Result<(), Failure> {
-        let collectors = self.collectors();
-        let paths = Paths { procfs: self.procfs, sysfs: self.sysfs, rootfs: self.rootfs };
+        let paths = Paths::below(&self.rootfs, self.procfs, self.sysfs);
         let options = Options {
             config_file: self.config_file,
             listen,
             paths,
             storage_path: self.storage_path,
-            collectors,
+            collectors: self.collectors.names,
         };
         run::run(options, config).map_err(Failure::Other)
     }
@@ -112,18 +104,58 @@ impl ServeArguments {
         }
     }
 
-    /// The collectors that run: the defaults less those switched off, or only those switched on.
-    fn collectors(&self) -> Vec<&'static str> {
-        let wanted = |entry: &&collect::Entry| match entry.name {
-            collect::process::NAME => self.process || (!self.no_process && !self.disable_defaults),
-            _ => false,
-        };
-        collect::ALL.iter().filter(wanted).map(|entry| entry.name).collect()
-    }
-
     fn praise(file: Option<&PathBuf>) -> Result<(), Failure> {
         let what = file.map_or_else(|| String::from("the environment"), |file| file.display().to_string());
         writeln!(std::io::stdout(), "{what}: the configuration is good")
             .map_err(|error| Failure::Other(error.into()))
+    }
+}
+
+/// Starts from nothing instead of from all collectors.
+const DISABLE_DEFAULTS: &str = "collector.disable-defaults";
+
+/// Two flags for each collector of the list.
+#[derive(Debug)]
+struct CollectorArguments {
+    /// The collectors that run: all less those switched off, or only those switched on.
+    names: Vec<&'static str>,
+}
+
+impl Args for CollectorArguments {
+    fn augment_args(command: Command) -> Command {
+        let flag = |long: String, help: String| {
+            Arg::new(long.clone()).long(long).help(help).action(ArgAction::SetTrue)
+        };
+        let command = collect::ALL.iter().fold(command, |command, entry| {
+            let (on, off) = (format!("collector.{}", entry.name), format!("no-collector.{}", entry.name));
+            command
+                .arg(
+                    flag(on.clone(), format!("Watch {} (on by default)", entry.watches))
+                        .overrides_with(off.clone()),
+                )
+                .arg(flag(off, format!("Do not watch {}", entry.watches)).overrides_with(on))
+        });
+        let help = "Start from no collector at all; name the wanted ones";
+        command.arg(flag(DISABLE_DEFAULTS.into(), help.into()))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for CollectorArguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_wanted = |entry: &&collect::Entry| {
+            let on = matches.get_flag(&format!("collector.{}", entry.name));
+            let off = matches.get_flag(&format!("no-collector.{}", entry.name));
+            on || !(off || matches.get_flag(DISABLE_DEFAULTS))
+        };
+        Ok(Self { names: collect::ALL.iter().filter(is_wanted).map(|entry| entry.name).collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }

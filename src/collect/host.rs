@@ -1,5 +1,9 @@
 //! What the host offers: its memory, its threads, and the facts by which a person recognises it.
 
+mod collector;
+
+pub use self::collector::{HostCollector, NAME};
+
 use crate::sample::{Limit, LimitSource};
 use std::{fs, path::Path};
 

@@ -14,7 +14,7 @@ pub mod script;
 mod files;
 mod limits;
 
-use super::{CollectError, Collector, Request, cgroup::Hierarchy, paths::Paths};
+use super::{CollectError, Collector, Request, cgroup::hierarchy::Hierarchy, count, paths::Paths};
 use crate::{
     config::{Config, Processes},
     sample::{Area, Batch, Errors, Generation, Identity, Kind, Limit, Member, Sample, Seconds, Target, Unit},
@@ -205,6 +205,7 @@ impl ProcessCollector {
             identity: Identity { pid, start_ticks: identified.start_ticks },
             generation: generation(&identified, pid, before),
             started_at: self.procfs.started_at(identified.start_ticks),
+            group: self.limits.memory_group(&identified.place).into(),
         };
         Met::Process(Box::new(Watched {
             seen: self.tick,
@@ -293,6 +294,7 @@ impl ProcessCollector {
             || watched.full_readings.is_multiple_of(FULL_READINGS_PER_RELOCATION);
         if relocate && let Some((place, limits)) = watched.files.locate(&self.procfs) {
             watched.limits = self.limits.locate(&place, &limits);
+            watched.move_to(self.limits.memory_group(&place));
         }
         watched.limits.note(&status);
         watched.swapped_bytes = count(status.swapped);
@@ -334,6 +336,22 @@ enum Met {
     Process(Box<Watched>),
     Ignored,
     Vanished,
+}
+
+impl Watched {
+    /// Service managers put a process into its group after they have started it.
+    fn move_to(&mut self, group: &str) {
+        if *self.member.group != *group {
+            let Member { target, info, .. } = &*self.member;
+            let moved = Member {
+                target: Arc::clone(target),
+                info: info.clone(),
+                group: group.into(),
+                ..*self.member
+            };
+            self.member = Arc::new(moved);
+        }
+    }
 }
 
 impl Entry {
@@ -388,12 +406,6 @@ fn target(name: &str) -> Arc<Target> {
 /// A share between 0 and 1 that spreads pids evenly (the golden ratio's multiples).
 fn spread(pid: u32) -> f64 {
     (f64::from(pid) * 0.618_033_988_749_895).fract()
-}
-
-/// A kernel's count as a size; exact up to 2^53.
-#[expect(clippy::cast_precision_loss, reason = "sizes of one process stay below 2^53 bytes")]
-fn count(value: u64) -> f64 {
-    value as f64
 }
 
 #[cfg(test)]

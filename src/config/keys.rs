@@ -5,6 +5,18 @@
 pub(super) const KEYS: &[&str] = &[
     "sampling.interval",
     "sampling.full_interval",
+    "collectors.process",
+    "collectors.process.interval",
+    "collectors.process.timeout",
+    "collectors.process.series",
+    "collectors.cgroup",
+    "collectors.cgroup.interval",
+    "collectors.cgroup.timeout",
+    "collectors.cgroup.series",
+    "collectors.host",
+    "collectors.host.interval",
+    "collectors.host.timeout",
+    "collectors.host.series",
     "processes.group_by",
     "processes.rules",
     "processes.rules[].name",
@@ -17,6 +29,10 @@ pub(super) const KEYS: &[&str] = &[
     "processes.expected",
     "processes.judge",
     "processes.show_pid",
+    "cgroups.include",
+    "cgroups.exclude",
+    "cgroups.judge",
+    "host.judge",
     "sensitivity",
     "targets[].name",
     "targets[].sensitivity",
@@ -27,6 +43,7 @@ pub(super) const KEYS: &[&str] = &[
     "severity[].time_to_limit",
     "severity[].growth_per_day",
     "limits.processes",
+    "limits.cgroups",
     "limits.targets",
     "limits.areas_per_target",
     "limits.series",
@@ -60,6 +77,10 @@ const INSTEAD: &[(&str, &str)] = &[
     ("sampling.scrape_interval", "write `sampling.interval`"),
     ("sampling.period", "write `sampling.interval`"),
     ("sampling.full_report", "write `sampling.full_interval`"),
+    // collectors
+    ("collector", "write `collectors`"),
+    ("collectors.process.scrape_interval", "write `interval`"),
+    ("collectors.process.enabled", "use the flags --collector.NAME and --no-collector.NAME"),
     // processes
     ("process_names", "write `processes.rules`"),
     ("rules", "write `processes.rules`"),
@@ -82,6 +103,12 @@ const INSTEAD: &[(&str, &str)] = &[
     ("processes.rules[].cgroup", "write `unit` or `container`"),
     ("processes.rules[].systemd_unit", "write `unit`"),
     ("processes.rules[].target", "write `name`"),
+    // control groups and the machine
+    ("cgroup", "write `cgroups`"),
+    ("containers", "write `cgroups`"),
+    ("cgroups.areas", "write `cgroups.judge`"),
+    ("cgroups.max", "write `limits.cgroups`"),
+    ("host.areas", "write `host.judge`"),
     // sensitivity
     ("preset", "write `sensitivity`"),
     ("profile", "write `sensitivity`"),
@@ -256,7 +283,7 @@ mod tests {
         check(
             "",
             "xyz",
-            "the keys here are `sampling`, `processes`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
+            "the keys here are `sampling`, `collectors`, `processes`, `cgroups`, `host`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
         );
         check("sampling", "intervall", "did you mean `interval`?");
         check("sampling", "queue", "did you mean `otlp.queue`?");
@@ -281,13 +308,26 @@ mod tests {
 
     #[test]
     fn sections_know_their_keys() {
-        let sections = ["sampling", "processes", "sensitivity", "targets", "severity", "limits", "otlp"];
-        assert_eq!(of_section(""), sections);
+        assert_eq!(
+            of_section(""),
+            [
+                "sampling",
+                "collectors",
+                "processes",
+                "cgroups",
+                "host",
+                "sensitivity",
+                "targets",
+                "severity",
+                "limits",
+                "otlp"
+            ]
+        );
         assert_eq!(
             of_section("processes.rules[]"),
             ["name", "executable", "command_line", "unit", "container"]
         );
-        assert_eq!(of_section("limits"), ["processes", "targets", "areas_per_target", "series"]);
+        assert_eq!(of_section("limits"), ["processes", "cgroups", "targets", "areas_per_target", "series"]);
         assert!(!of_section("otlp").contains(&"*"));
     }
 }

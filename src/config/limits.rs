@@ -38,8 +38,9 @@ pub(super) fn sampling(field: &Field<'_>, problems: &mut Problems) -> Sampling {
 pub(super) fn limits(field: &Field<'_>, problems: &mut Problems) -> Limits {
     let mut limits = Limits::default();
     let Some(section) = field.section("limits", problems) else { return limits };
-    let bounds: [(&str, RangeInclusive<usize>, &mut usize); 4] = [
+    let bounds: [(&str, RangeInclusive<usize>, &mut usize); 5] = [
         ("processes", 1..=1_000_000, &mut limits.processes),
+        ("cgroups", 1..=100_000, &mut limits.cgroups),
         ("targets", 1..=1_000_000, &mut limits.targets),
         ("areas_per_target", 1..=10_000, &mut limits.areas_per_target),
         ("series", 1..=10_000_000, &mut limits.series),

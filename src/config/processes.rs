@@ -1,7 +1,7 @@
-//! The section `processes`: which processes make which target, and what of them is judged.
+//! The sections `processes`, `cgroups` and `host`: what makes which target, and what of it is judged.
 
 use super::{
-    NameSource, PROCESS_AREAS, Processes, Rule, keys,
+    CGROUP_AREAS, Cgroups, HOST_AREAS, Host, NameSource, PROCESS_AREAS, Processes, Rule, keys,
     reader::{Field, Problems, Section, unknown_word},
     tree::clip,
 };
@@ -29,19 +29,13 @@ pub(super) fn processes(field: &Field<'_>, problems: &mut Problems) -> Processes
     if let Some(items) = section.field("rules").and_then(|field| field.list(PATTERNS_MAX, problems)) {
         processes.rules = items.iter().filter_map(|item| rule(item, problems)).collect();
     }
-    for (key, patterns) in [("include", &mut processes.include), ("exclude", &mut processes.exclude)] {
-        let words =
-            section.field(key).and_then(|field| field.words(PATTERNS_MAX, problems)).unwrap_or_default();
-        *patterns =
-            words.iter().filter_map(|(field, text)| expression(field, text, Part::Whole, problems)).collect();
-    }
+    processes.include = patterns(&section, "include", problems);
+    processes.exclude = patterns(&section, "exclude", problems);
     if let Some(words) = section.field("expected").and_then(|field| field.words(EXPECTED_MAX, problems)) {
         processes.expected = words.into_iter().map(|(_, name)| String::from(name)).collect();
     }
-    if let Some(words) =
-        section.field("judge").and_then(|field| field.words(PROCESS_AREAS.len() * 2, problems))
-    {
-        processes.judge = words.iter().filter_map(|(field, name)| area(field, name, problems)).collect();
+    if let Some(judged) = judged(&section, &PROCESS_AREAS, problems) {
+        processes.judge = judged;
     }
     if let Some(on) = section.field("show_pid").and_then(|field| field.switch(problems)) {
         processes.show_pid = on;
@@ -72,11 +66,45 @@ fn group_by(field: &Field<'_>, sources: &mut Vec<NameSource>, problems: &mut Pro
     }
 }
 
-fn area(field: &Field<'_>, name: &str, problems: &mut Problems) -> Option<Arc<str>> {
-    if PROCESS_AREAS.contains(&name) {
+/// Reads `cgroups`.
+pub(super) fn cgroups(field: &Field<'_>, problems: &mut Problems) -> Cgroups {
+    let mut cgroups = Cgroups::default();
+    let Some(section) = field.section("cgroups", problems) else { return cgroups };
+    cgroups.include = patterns(&section, "include", problems);
+    cgroups.exclude = patterns(&section, "exclude", problems);
+    if let Some(judged) = judged(&section, &CGROUP_AREAS, problems) {
+        cgroups.judge = judged;
+    }
+    cgroups
+}
+
+/// Reads `host`.
+pub(super) fn host(field: &Field<'_>, problems: &mut Problems) -> Host {
+    let mut host = Host::default();
+    let section = field.section("host", problems);
+    if let Some(judged) = section.and_then(|section| judged(&section, &HOST_AREAS, problems)) {
+        host.judge = judged;
+    }
+    host
+}
+
+/// Reads patterns of names.
+fn patterns(section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<Regex> {
+    let words = section.field(key).and_then(|field| field.words(PATTERNS_MAX, problems)).unwrap_or_default();
+    words.iter().filter_map(|(field, text)| expression(field, text, Part::Whole, problems)).collect()
+}
+
+/// Reads the areas to judge, out of those that there are.
+fn judged(section: &Section<'_>, areas: &[&str], problems: &mut Problems) -> Option<Vec<Arc<str>>> {
+    let words = section.field("judge")?.words(areas.len() * 2, problems)?;
+    Some(words.iter().filter_map(|(field, name)| area(field, name, areas, problems)).collect())
+}
+
+fn area(field: &Field<'_>, name: &str, areas: &[&str], problems: &mut Problems) -> Option<Arc<str>> {
+    if areas.contains(&name) {
         return Some(name.into());
     }
-    field.wrong(problems, unknown_word(name, &PROCESS_AREAS));
+    field.wrong(problems, unknown_word(name, areas));
     None
 }
 
@@ -222,6 +250,10 @@ mod tests {
     fn an_empty_list_of_judged_areas_judges_nothing() {
         assert!(read("processes: {judge: []}").judge.is_empty());
         assert_eq!(read("processes: {judge: [rss, fds]}").judge, ["rss".into(), "fds".into()]);
+        let config = written::parse("cgroups: {judge: [anon, shmem]}\nhost: {judge: []}", "a.yml", &|_| None);
+        let config = config.expect("right");
+        assert_eq!(config.cgroups.judge, ["anon".into(), "shmem".into()]);
+        assert!(config.host.judge.is_empty());
     }
 
     #[test]

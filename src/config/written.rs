@@ -4,7 +4,7 @@
 //! the file wins over the environment, and that over the defaults. An empty file is the default configuration.
 
 use super::{
-    Config, ConfigErrors, Lookup, Otlp,
+    Config, ConfigErrors, Lookup, Otlp, collectors,
     errors::{Place, Problem},
     limits, otel,
     otlp::{self, Setting, WrittenOtlp},
@@ -71,8 +71,17 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
     if let Some(field) = root.field("sampling") {
         config.sampling = limits::sampling(&field, problems);
     }
+    if let Some(field) = root.field("collectors") {
+        config.collectors = collectors::collectors(&field, &config.sampling, problems);
+    }
     if let Some(field) = root.field("processes") {
         config.processes = processes::processes(&field, problems);
+    }
+    if let Some(field) = root.field("cgroups") {
+        config.cgroups = processes::cgroups(&field, problems);
+    }
+    if let Some(field) = root.field("host") {
+        config.host = processes::host(&field, problems);
     }
     if let Some(field) = root.field("limits") {
         config.limits = limits::limits(&field, problems);

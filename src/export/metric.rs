@@ -6,7 +6,7 @@
 use crate::{
     budget::Quantity,
     detect::finding::{Estimate, Pattern},
-    sample::Unit,
+    sample::{Counter as Counted, Kind, Unit},
     snapshot::{AreaView, RuleView, TargetView, Verdict},
 };
 
@@ -81,15 +81,15 @@ pub const PATTERN_LABEL: &str = "pattern";
 /// The labels of [`Source::Rule`] beside the area's.
 pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
 /// The labels of [`Source::TargetInfo`] beside the target's own.
-pub const INFO_LABELS: [&str; 3] = ["unit", "container", "runtime"];
+pub const INFO_LABELS: [&str; 4] = ["unit", "container", "pod_uid", "runtime"];
 
 /// Metrics of targets and areas, read from the snapshot.
 #[rustfmt::skip]
 pub const TARGET_METRICS: &[Metric] = &[
     metric!("memleak_area_size_bytes", "memleak.area.size", "By", Gauge, Source::Area(|a| of(a, Unit::Bytes, Some(a.size))), [],
-        "Size of the area as it was sampled, summed over the target's processes."),
+        "Size of the area as it was sampled; of a target of processes the sum over them."),
     metric!("memleak_area_size_objects", "memleak.area.size.objects", "", Gauge, Source::Area(|a| of(a, Unit::Objects, Some(a.size))), [],
-        "Objects in the area as they were sampled, summed over the target's processes."),
+        "Objects in the area as they were sampled; of a target of processes the sum over them."),
     metric!("memleak_area_limit_bytes", "memleak.area.limit", "By", Gauge, Source::Area(|a| of(a, Unit::Bytes, limit(a))), [],
         "The limit that the area reaches first: of the control group, the process or the host."),
     metric!("memleak_area_limit_objects", "memleak.area.limit.objects", "", Gauge, Source::Area(|a| of(a, Unit::Objects, limit(a))), [],
@@ -104,6 +104,8 @@ pub const TARGET_METRICS: &[Metric] = &[
         "How sure it is that the area leaks, 0 to 1. Absent while evidence is thin."),
     metric!("memleak_area_leak_state", "memleak.area.leak.state", "", Gauge, Source::Area(|a| a.verdict.as_ref().map(|v| f64::from(v.state as u8))), [],
         "0 no leak, 1 suspected, 2 confirmed."),
+    metric!("memleak_area_leak_explained", "memleak.area.leak.explained", "", Gauge, Source::Area(|a| Some(f64::from(u8::from(a.verdict.as_ref()?.explained?)))), [],
+        "1 while leaks of the processes or control groups inside make up at least 70 % of the growth of this control group or the host: they raise the alarm, and this one does not. 0 while they do not. Absent for processes and without a suspicion."),
     metric!("memleak_area_pattern", "memleak.area.pattern", "", Gauge, Source::Pattern, ["pattern"],
         "1 for the pattern that the area's growth follows, 0 for the others. Absent while evidence is thin."),
     metric!("memleak_area_severity", "memleak.area.severity", "", Gauge, Source::Area(|a| finding(a).map(|f| f64::from(f.severity as u8))), [],
@@ -132,14 +134,26 @@ pub const TARGET_METRICS: &[Metric] = &[
         "The number of a rule of the area's budget, in seconds: the window of those that have one."),
     metric!("memleak_threshold_bytes_per_second", "memleak.threshold.bytes_per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::BytesPerSecond)), ["rule", "level"],
         "The number of a rule of the area's budget, in bytes a second."),
-    metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo, ["unit", "container", "runtime"],
+    metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo, ["unit", "container", "pod_uid", "runtime"],
         "What is known of a target beside its name; always 1."),
     metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| (t.members > 0 || t.is_expected).then(|| f64::from(u8::from(t.members > 0)))), [],
-        "1 while the target has a process, 0 for a configured target that has none."),
-    metric!("memleak_target_processes", "memleak.target.processes", "", Gauge, Source::Target(|t| (t.members > 0).then(|| f64::from(t.members))), [],
-        "How many processes the target has."),
-    metric!("memleak_target_restarts_total", "memleak.target.restarts", "", Counter, Source::Target(|t| Some(count(t.restarts))), [],
-        "How often all processes of the target were replaced by new ones."),
+        "1 while the target is there, 0 for a configured target that has no process."),
+    metric!("memleak_target_processes", "memleak.target.processes", "", Gauge, Source::Target(|t| (t.members > 0 && t.target.kind == Kind::Process).then(|| f64::from(t.members))), [],
+        "How many processes a target of processes has."),
+    metric!("memleak_target_restarts_total", "memleak.target.restarts", "", Counter, Source::Target(|t| (t.target.kind != Kind::Host).then(|| count(t.restarts))), [],
+        "How often all processes of the target were replaced by new ones, or its control group was made anew."),
+    metric!("memleak_target_oom_kills_total", "memleak.target.oom_kills", "", Counter, Source::Target(|t| t.counts.get(Counted::OomKills)), [],
+        "Processes in the control group, or on the host, that the kernel killed for want of memory. When a group ends with its last process, the groups around it and the host have counted the kill."),
+    metric!("memleak_target_out_of_memory_total", "memleak.target.out_of_memory", "", Counter, Source::Target(|t| t.counts.get(Counted::OutOfMemory)), [],
+        "How often the control group reached its limit and nothing could be reclaimed. Absent under control groups of version 1."),
+    metric!("memleak_target_limit_hits_total", "memleak.target.limit_hits", "", Counter, Source::Target(|t| t.counts.get(Counted::LimitHits)), [],
+        "How often the control group reached its limit, so that memory had to be reclaimed."),
+    metric!("memleak_target_limit_throttles_total", "memleak.target.limit_throttles", "", Counter, Source::Target(|t| t.counts.get(Counted::Throttles)), [],
+        "How often the control group was slowed down for going over its soft limit (memory.high). Absent under control groups of version 1."),
+    metric!("memleak_target_stall_seconds_total", "memleak.target.stall", "s", Counter, Source::Target(|t| t.counts.get(Counted::StallSecs)), [],
+        "Seconds in which some tasks of the control group or the host waited for memory, as the kernel measures pressure. Absent where it does not."),
+    metric!("memleak_target_full_stall_seconds_total", "memleak.target.full_stall", "s", Counter, Source::Target(|t| t.counts.get(Counted::FullStallSecs)), [],
+        "Seconds in which all tasks of the control group or the host waited for memory at once. Absent where the kernel does not measure pressure."),
     metric!("memleak_episodes_total", "memleak.episodes", "", Counter, Source::Target(|t| Some(count(t.episodes))), [],
         "Leaks confirmed on the target."),
 ];
@@ -169,7 +183,7 @@ pub mod own {
         "How long the collector took.");
     /// What could not be read.
     pub const COLLECTOR_ERRORS: Metric = metric!("memleak_exporter_collector_errors_total", "memleak.exporter.collector.errors", "", Counter, Source::Own, ["collector", "reason"],
-        "Reads that failed, by reason; a process that vanished while it was read is not counted.");
+        "Reads that failed, by reason; a process or control group that vanished while it was read is not counted.");
     /// How long judging takes.
     pub const DETECT_DURATION: Metric = metric!("memleak_exporter_detect_duration_seconds", "memleak.exporter.detect.duration", "s", Histogram, Source::Own, [],
         "How long one tick took to remember and judge all areas.");
@@ -178,7 +192,7 @@ pub mod own {
         "What a configured limit left out, counted at each tick.");
     /// Areas with memory.
     pub const AREAS_JUDGED: Metric = metric!("memleak_exporter_areas_judged", "memleak.exporter.areas_judged", "", Gauge, Source::Own, [],
-        "Areas that are remembered and judged, over all processes.");
+        "Areas that are remembered and judged, over all processes, control groups and the host.");
     /// The spread of growth.
     pub const GROWTH: Metric = metric!("memleak_exporter_growth_bytes_per_second", "memleak.exporter.growth", "By/s", Histogram, Source::Own, [],
         "Spread of growth rates over all judged byte areas, one observation for each new verdict; shrinking counts as 0.");

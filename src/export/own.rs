@@ -7,14 +7,14 @@
 use super::{
     metric::{Metric, own},
     otlp::OtlpStats,
-    prometheus::selection::COLLECTORS,
+    prometheus::selection::{COLLECTORS, collector_of},
 };
 use crate::{
     detect::{
         episode::{CLEAR_BELOW, SUSPECT_AT},
         finding::Finding,
     },
-    sample::{Errors, Seconds, Unit},
+    sample::{Errors, Kind, Seconds, Unit},
     severity::Table,
 };
 use prometheus::{
@@ -71,6 +71,8 @@ pub struct Start {
 pub enum DroppedBy {
     /// `limits.processes`.
     Processes,
+    /// `limits.cgroups`.
+    Cgroups,
     /// `limits.targets`.
     Targets,
     /// `limits.areas_per_target`.
@@ -81,13 +83,25 @@ pub enum DroppedBy {
 
 impl DroppedBy {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Processes, Self::Targets, Self::AreasPerTarget, Self::Series];
+    pub const ALL: [Self; 5] =
+        [Self::Processes, Self::Cgroups, Self::Targets, Self::AreasPerTarget, Self::Series];
+
+    /// The limit on the members of a collector's targets.
+    #[must_use]
+    pub const fn members_of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Process => Some(Self::Processes),
+            Kind::Cgroup => Some(Self::Cgroups),
+            Kind::Host => None,
+        }
+    }
 
     /// The value of the `limit` label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Processes => "processes",
+            Self::Cgroups => "cgroups",
             Self::Targets => "targets",
             Self::AreasPerTarget => "areas_per_target",
             Self::Series => "series",
@@ -224,6 +238,15 @@ impl Own {
     pub fn judged(&self, areas: usize, secs: f64) {
         self.judging.areas.set(i64::try_from(areas).unwrap_or(i64::MAX));
         self.judging.duration.observe(secs);
+    }
+
+    /// A collector left out so many members because of its limit.
+    pub fn members_dropped(&self, collector: &str, count: u64) {
+        let kinds = [Kind::Process, Kind::Cgroup, Kind::Host].into_iter();
+        let limit = kinds.filter(|kind| collector_of(*kind) == collector).find_map(DroppedBy::members_of);
+        if let Some(limit) = limit {
+            self.dropped(limit, count);
+        }
     }
 
     /// A new verdict on an area of this unit. Shrinking counts as no growth: a histogram with negative observations

@@ -254,9 +254,9 @@ fn push_info(line: &mut Line<'_>, view: &TargetView) {
     if view.members == 0 {
         return;
     }
-    let TargetInfo { unit, container, runtime } = &view.info;
+    let TargetInfo { unit, container, pod_uid, runtime } = &view.info;
     line.begin();
-    for (name, value) in INFO_LABELS.into_iter().zip([unit, container, runtime]) {
+    for (name, value) in INFO_LABELS.into_iter().zip([unit, container, pod_uid, runtime]) {
         push_label(line.out, b',', name, value);
     }
     line.end(1.0);

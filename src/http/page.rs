@@ -138,8 +138,10 @@ impl Counts {
         for target in &snapshot.targets {
             counts.running_targets += usize::from(target.members > 0);
             for verdict in target.areas.iter().filter_map(|area| area.verdict.as_ref()) {
-                counts.confirmed += usize::from(verdict.state == LeakState::Confirmed);
-                counts.suspected += usize::from(verdict.state == LeakState::Suspected);
+                // One leak counts once: what it does to its control group and the host is no other.
+                let state = if verdict.explained == Some(true) { LeakState::None } else { verdict.state };
+                counts.confirmed += usize::from(state == LeakState::Confirmed);
+                counts.suspected += usize::from(state == LeakState::Suspected);
                 counts.judged += usize::from(verdict.finding.is_some());
                 counts.learning += usize::from(verdict.finding.is_none());
             }

@@ -2,14 +2,14 @@
 
 use super::watch::{Watch, WatchedArea, WatchedMember};
 use crate::{
-    config::Limits,
+    config::{Collectors, Limits},
     detect::{
         episode::{Episode, LeakState},
         finding::{Estimate, Finding},
         severity,
     },
-    export::metric,
-    sample::{Limit, LimitSource, Seconds, Target},
+    export::{metric, prometheus::selection::collector_of},
+    sample::{Kind, Limit, LimitSource, Seconds, Target},
     severity::Table,
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
 };
@@ -26,6 +26,8 @@ pub(super) struct LeftOut {
 /// How to show.
 pub(super) struct Presentation<'a> {
     pub(super) limits: &'a Limits,
+    /// What single collectors may show.
+    pub(super) collectors: &'a Collectors,
     pub(super) show_pid: bool,
     /// By which findings of several processes together are graded.
     pub(super) severity: &'a Table,
@@ -40,7 +42,8 @@ impl Presentation<'_> {
         for watched in watch.members() {
             by_target.entry(&watched.member.target).or_default().push(watched);
         }
-        let member_count = by_target.values().map(Vec::len).sum();
+        let processes = by_target.iter().filter(|(target, _)| target.kind == Kind::Process);
+        let member_count = processes.map(|(_, members)| members.len()).sum();
         let mut left_out = LeftOut::default();
         let targets = watch
             .targets()
@@ -53,13 +56,15 @@ impl Presentation<'_> {
                     members: record.members,
                     restarts: record.restarts,
                     episodes: record.episodes,
+                    counts: record.counts,
                     areas,
                     rules: watch.budgets().rules_of(target),
                     is_expected: record.is_expected,
                 }
             })
             .collect();
-        let targets = self.keep_most_important(targets, &mut left_out);
+        let mut targets: Vec<TargetView> = self.keep_most_important(targets, &mut left_out);
+        targets.sort_by(|one, other| one.target.cmp(&other.target));
         let snapshot = Snapshot { tick, taken_at: at + self.wall_offset_secs, targets, member_count };
         (snapshot, left_out)
     }
@@ -68,8 +73,9 @@ impl Presentation<'_> {
     fn areas(&self, members: &[&WatchedMember]) -> Vec<AreaView> {
         let mut rows: Vec<(Option<u32>, Vec<&WatchedArea>)> = Vec::new();
         for watched in members {
-            if self.show_pid {
-                let pid = Some(watched.member.identity.pid);
+            if self.show_pid
+                && let pid @ Some(_) = watched.member.identity.process_id()
+            {
                 rows.extend(watched.areas.iter().map(|area| (pid, vec![area])));
                 continue;
             }
@@ -122,6 +128,11 @@ impl Presentation<'_> {
             finding,
             episode: worst.episode().map(|episode| self.on_the_wall(episode)),
             leaked: parts.iter().map(|part| leaked(part)).sum(),
+            explained: parts
+                .iter()
+                .filter(|part| part.state() > LeakState::None)
+                .filter_map(|part| part.explained)
+                .reduce(|one, other| one && other),
         })
     }
 
@@ -151,9 +162,8 @@ impl Presentation<'_> {
 
     /// Applies the limits on targets and series: the expected, most suspicious, fastest-growing and largest stay.
     fn keep_most_important(&self, mut targets: Vec<TargetView>, left_out: &mut LeftOut) -> Vec<TargetView> {
-        let series = |target: &TargetView| metric::series_count(target);
-        let total: usize = targets.iter().map(series).sum();
-        if targets.len() <= self.limits.targets && total <= self.limits.series {
+        let mut room = Room::new(self.limits.series, self.collectors);
+        if targets.len() <= self.limits.targets && targets.iter().all(|target| room.take(target).is_ok()) {
             return targets;
         }
         let largest = targets.iter().map(size).fold(f64::MIN_POSITIVE, f64::max);
@@ -165,19 +175,42 @@ impl Presentation<'_> {
         });
         left_out.targets += targets.len().saturating_sub(self.limits.targets);
         targets.truncate(self.limits.targets);
-        let mut budget = self.limits.series;
-        targets.retain(|target| {
-            let wanted = series(target);
-            let fits = wanted <= budget;
-            if fits {
-                budget -= wanted;
-            } else {
+        let mut room = Room::new(self.limits.series, self.collectors);
+        targets.retain(|target| match room.take(target) {
+            Ok(()) => true,
+            Err(wanted) => {
                 left_out.series += wanted;
+                false
             }
-            fits
         });
-        targets.sort_by(|one, other| one.target.cmp(&other.target));
         targets
+    }
+}
+
+/// How many series may still be shown: in all, and of single collectors.
+struct Room<'a> {
+    in_all: usize,
+    collectors: &'a Collectors,
+    of_collectors: HashMap<&'static str, usize>,
+}
+
+impl<'a> Room<'a> {
+    fn new(in_all: usize, collectors: &'a Collectors) -> Self {
+        Self { in_all, collectors, of_collectors: HashMap::new() }
+    }
+
+    /// Makes room for all series of a target; where there is none it says how many those are.
+    fn take(&mut self, target: &TargetView) -> Result<(), usize> {
+        let wanted = metric::series_count(target);
+        let name = collector_of(target.target.kind);
+        let most = self.collectors.of(name).series.unwrap_or(usize::MAX);
+        let of_collector = self.of_collectors.entry(name).or_insert(most);
+        if wanted > self.in_all || wanted > *of_collector {
+            return Err(wanted);
+        }
+        self.in_all -= wanted;
+        *of_collector -= wanted;
+        Ok(())
     }
 }
 

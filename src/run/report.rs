@@ -3,7 +3,7 @@
 use super::watch::BudgetChange;
 use crate::{
     budget::table::Shown,
-    collect::CollectError,
+    collect::{CollectError, process},
     detect::{
         episode::{LeakState, Transition},
         finding::Finding,
@@ -92,10 +92,19 @@ impl Reporter {
             tracing::warn!(
                 collector,
                 count,
-                "the kernel refused some reads; descriptors and executables of other users' processes need root or \
-                 CAP_SYS_PTRACE; further refusals are only counted"
+                "the kernel refused some reads; {}; further refusals are only counted",
+                needed(collector)
             );
         }
+    }
+}
+
+/// What a collector must be allowed to do where it is refused.
+fn needed(collector: &str) -> &'static str {
+    if collector == process::NAME {
+        "descriptors and executables of other users' processes need root or CAP_SYS_PTRACE"
+    } else {
+        "the files below --path.sysfs and --path.procfs must be readable by the exporter's user"
     }
 }
 
@@ -108,14 +117,23 @@ pub(super) fn restart(target: &Target, is_service: bool) {
     }
 }
 
+/// What is told of a change beside the change itself.
+pub(super) struct Told<'a> {
+    /// The verdict that led to it.
+    pub(super) finding: Option<&'a Finding>,
+    /// Whether the growth is told of already by what is inside.
+    pub(super) is_explained: bool,
+}
+
 /// An episode changed its state. Its id is the same in all of its lines.
-pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, finding: Option<&Finding>) {
+pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, told: &Told<'_>) {
+    let Told { finding, is_explained } = *told;
     let episode = transition.episode.id.to_string();
-    let (target, kind, pid) = (&member.target.name, member.target.kind, member.identity.pid);
+    let (target, kind, pid) = (&member.target.name, member.target.kind, member.identity.process_id());
     let Some(finding) = finding else {
         tracing::info!(
             %episode, %target, %kind, area = %area.name, pid,
-            "leak ended: its process is gone or no longer judged"
+            "leak ended: its process or control group is gone or no longer judged"
         );
         return;
     };
@@ -127,6 +145,10 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, fin
     let (confidence, evidence) = (format!("{:.2}", finding.confidence), finding.evidence.to_string());
     let (pattern, area) = (finding.pattern.as_str(), &area.name);
     match transition.to {
+        LeakState::Confirmed if is_explained => tracing::info!(
+            %episode, %target, %kind, %area, confidence, pattern, growth_per_hour, leaked, time_to_limit, evidence,
+            "leak confirmed; what leaks inside explains it"
+        ),
         LeakState::Confirmed => tracing::warn!(
             %episode, %target, %kind, %area, pid, confidence, pattern, growth_per_hour, leaked, time_to_limit, evidence,
             "leak confirmed"

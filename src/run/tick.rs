@@ -3,14 +3,14 @@
 use super::{
     clock::{Clock, Now, instant},
     present::{LeftOut, Presentation},
-    report,
+    report::{self, Told},
     storage::Storage,
-    watch::{Event, Watch},
-    workers::{Build, Collected, Outcome, Workers},
+    watch::{Event, Terms, Watch},
+    workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
-    collect::{ALL, Request, paths::Paths},
-    config::{Config, Limits},
+    collect::{ALL, Entry, Request, paths::Paths},
+    config::{Collectors, Config, Limits},
     detect::episode::LeakState,
     export::{
         exposition::Exposition,
@@ -28,9 +28,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Collectors have this share of the interval to answer; the rest is for judging and rendering.
+/// A tick waits for this share of the interval for collectors; the rest is for judging and rendering.
 const COLLECT_SHARE: f64 = 0.8;
-/// And never more than this, however long the interval is: the order to stop waits as long as the collectors may.
+/// And never longer than this, however long the interval is: the order to stop waits as long as it does.
 const COLLECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the tick is told from outside.
@@ -73,6 +73,7 @@ pub(super) struct Ticker {
     workers: Workers,
     watch: Watch,
     limits: Limits,
+    collectors: Collectors,
     show_pid: bool,
     interval: Duration,
     pusher: Option<Pusher>,
@@ -90,7 +91,7 @@ impl Ticker {
     ) -> std::io::Result<Self> {
         let workers = start_workers(config, &surroundings)?;
         let interval = config.sampling.interval;
-        let mut watch = Watch::new(config.processes.judge.clone(), interval.as_secs_f64());
+        let mut watch = Watch::new(terms(config, &surroundings.collectors), interval.as_secs_f64());
         watch.set_budgets(&config.sensitivity);
         if let Some(storage) = &mut surroundings.storage {
             storage.hand_over(&mut watch);
@@ -101,6 +102,7 @@ impl Ticker {
             workers,
             watch,
             limits: config.limits.clone(),
+            collectors: config.collectors.clone(),
             show_pid: config.processes.show_pid,
             interval,
             pusher,
@@ -145,11 +147,13 @@ impl Ticker {
         let now = self.surroundings.clock.now();
         let request = Request { at: now.steady, suspects: Arc::new(self.suspects()) };
         let patience = self.interval.mul_f64(COLLECT_SHARE).min(COLLECT_PATIENCE);
-        let collected = self.workers.collect(&request, began, began + patience);
+        let round = Round { request: &request, tick: self.tick, now: began, deadline: began + patience };
+        let collected = self.workers.collect(round);
         let judging_began = instant();
         for one in collected {
             self.take_in(one);
         }
+        self.watch.explain(now.steady);
         self.tell();
         let own = &self.surroundings.own;
         own.judged(self.watch.judged_count(), instant().duration_since(judging_began).as_secs_f64());
@@ -165,45 +169,48 @@ impl Ticker {
     }
 
     fn take_in(&mut self, collected: Collected) {
-        let Collected { name, overdue, outcome } = collected;
-        if let Some(overdue) = overdue {
-            self.take_in_outcome(name, overdue);
-        }
-        let is_in_time = matches!(outcome, Outcome::Batch(..));
-        self.take_in_outcome(name, outcome);
-        // Only this tick's answer speaks for it: whoever gives nothing but overdue ones is late.
-        if is_in_time {
-            self.reporter.collector_works(name);
+        let Collected { name, outcomes } = collected;
+        for outcome in outcomes {
+            self.take_in_outcome(name, outcome);
         }
     }
 
     fn take_in_outcome(&mut self, name: &'static str, outcome: Outcome) {
-        let own = &self.surroundings.own;
         match outcome {
             Outcome::Batch(batch, took) => {
-                own.collector_finished(name, took.as_secs_f64());
-                self.count(name, &batch);
-                self.watch.take_in(&batch, &mut self.events);
+                self.take_in_batch(name, &batch, took);
+                self.reporter.collector_works(name);
+            }
+            Outcome::Overdue(batch, took) => {
+                self.take_in_batch(name, &batch, took);
+                self.surroundings.own.collector_failed(name);
+                self.reporter.collector_is_late(name);
             }
             Outcome::Failed(error) => {
-                own.collector_failed(name);
+                self.surroundings.own.collector_failed(name);
                 self.reporter.collector_fails(name, &error);
             }
             Outcome::Late => {
-                own.collector_failed(name);
+                self.surroundings.own.collector_failed(name);
                 self.reporter.collector_is_late(name);
             }
             Outcome::Dead => {
-                own.collector_failed(name);
+                self.surroundings.own.collector_failed(name);
                 self.reporter.collector_is_dead(name);
             }
         }
     }
 
+    fn take_in_batch(&mut self, name: &'static str, batch: &Batch, took: Duration) {
+        self.surroundings.own.collector_finished(name, took.as_secs_f64());
+        self.count(name, batch);
+        self.watch.take_in(name, batch, &mut self.events);
+    }
+
     fn count(&mut self, name: &'static str, batch: &Batch) {
         let own = &self.surroundings.own;
         own.reads_failed(name, batch.errors);
-        own.dropped(DroppedBy::Processes, batch.dropped_members);
+        own.members_dropped(name, batch.dropped_members);
         self.reporter.permission_errors(name, batch.errors.permission);
     }
 
@@ -216,7 +223,13 @@ impl Ticker {
                 Event::Verdict(finding, unit) => own.verdict(&finding, unit),
                 Event::Restart { target, is_service } => report::restart(&target, is_service),
                 Event::Episode { member, area, transition, finding } => {
-                    report::episode(&member, &area, &transition, finding.as_ref());
+                    let is_explained = self.watch.is_explained(&member, &area);
+                    report::episode(
+                        &member,
+                        &area,
+                        &transition,
+                        &Told { finding: finding.as_ref(), is_explained },
+                    );
                     if let Some(storage) = storage {
                         storage.note_news();
                     }
@@ -233,6 +246,7 @@ impl Ticker {
     fn publish(&mut self, now: Now) {
         let presentation = Presentation {
             limits: &self.limits,
+            collectors: &self.collectors,
             show_pid: self.show_pid,
             severity: self.watch.severity(),
             wall_offset_secs: now.wall_offset_secs,
@@ -255,10 +269,12 @@ impl Ticker {
             Err(error) => tracing::error!(%error, "cannot start a collector's thread; the old ones go on"),
         }
         self.interval = config.sampling.interval;
-        self.watch.reconfigure(config.processes.judge.clone(), self.interval.as_secs_f64());
+        let terms = terms(&config, &self.surroundings.collectors);
+        self.watch.reconfigure(terms, self.interval.as_secs_f64());
         self.watch.set_budgets(&config.sensitivity);
         self.watch.set_severity(config.severity.as_ref());
         self.limits = config.limits.clone();
+        self.collectors = config.collectors.clone();
         self.show_pid = config.processes.show_pid;
         if let PusherChange::Replace(pusher) = pusher {
             self.pusher = pusher;
@@ -266,14 +282,38 @@ impl Ticker {
     }
 }
 
+/// The collectors that run.
+fn wanted<'a>(collectors: &'a [&'static str]) -> impl Iterator<Item = &'static Entry> + 'a {
+    ALL.iter().filter(|entry| collectors.contains(&entry.name))
+}
+
+/// How each of them is watched.
+fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
+    wanted(collectors)
+        .map(|entry| {
+            let interval = config.sampling.interval * config.ticks_between_readings(entry.name);
+            Terms {
+                collector: entry.name,
+                judged_areas: (entry.judged)(config),
+                interval_secs: interval.as_secs_f64(),
+                has_budgets: entry.has_budgets,
+            }
+        })
+        .collect()
+}
+
 fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
-    let wanted = ALL.iter().filter(|entry| surroundings.collectors.contains(&entry.name));
-    let config = Arc::new(config.clone());
-    let builds = wanted.map(|entry| -> Build {
-        let (config, paths) = (Arc::clone(&config), surroundings.paths.clone());
-        Box::new(move || (entry.build)(&config, &paths))
+    let shared = Arc::new(config.clone());
+    let jobs = wanted(&surroundings.collectors).map(|entry| {
+        let (config, paths) = (Arc::clone(&shared), surroundings.paths.clone());
+        let build: Build = Box::new(move || (entry.build)(&config, &paths));
+        Job {
+            build,
+            every_ticks: shared.ticks_between_readings(entry.name),
+            timeout: shared.time_for_a_reading(entry.name),
+        }
     });
-    Workers::start(builds.collect())
+    Workers::start(jobs.collect())
 }
 
 fn count_left_out(own: &Own, left_out: LeftOut) {

@@ -1,93 +1,48 @@
-//! What is known between two ticks: every process with its areas, and every target with its history.
+//! What is known between two ticks: of every collector its members with their areas, and its targets with their history.
 
-use self::budgets::Budgets;
+use self::{
+    budgets::Budgets,
+    source::{Desk, Source},
+};
 use crate::{
     config::Sensitivity,
     detect::{
         episode::{LeakState, Transition},
+        explain::{Rise, Suspect, explained},
         finding::Finding,
-        judge::{Judge, Owner, Step},
-        judgement::{Circumstances, Scratch},
+        judgement::Scratch,
         severity,
     },
-    sample::{Area, Batch, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
-    series::life::PastLife,
+    sample::{Area, Batch, Identity, Kind, Member, Seconds, Target},
     severity::Table,
 };
-use serde::{Deserialize, Serialize};
-pub(super) use state::{Encoded, Remembered};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 mod budgets;
+mod source;
 mod state;
 
-pub(super) use self::budgets::BudgetChange;
+pub(super) use self::{
+    budgets::BudgetChange,
+    source::{TargetRecord, Terms, WatchedArea, WatchedMember},
+    state::{Encoded, Remembered},
+};
 
-/// What was learned survives a change of the sampling interval by at most this factor; beyond it the widths of the
-/// horizons no longer fit.
-const INTERVAL_FACTOR: f64 = 4.0;
-/// Of targets that have vanished so many are remembered at most, the latest first.
-const MOST_GONE: usize = 1_000;
-/// A target that has vanished keeps its counters this long, so that what ended it is still seen.
-const REMEMBER_GONE_SECS: f64 = 15.0 * 60.0;
-/// A generation of processes that lived for fewer ticks than this was a command, and its successor no restart.
-const LEAST_LIFE_TICKS: f64 = 10.0;
-/// So many suspects at most are read in full at every tick.
+/// So many suspects of a collector at most are read in full at every tick.
 const MAX_SUSPECTS: usize = 256;
 
 /// Everything that is remembered.
 pub(super) struct Watch {
-    judged_areas: Vec<Arc<str>>,
+    sources: Vec<Source>,
+    /// Seconds between two ticks.
     interval_secs: f64,
-    tick: u64,
-    members: HashMap<Identity, WatchedMember>,
-    targets: BTreeMap<Arc<Target>, TargetRecord>,
     /// What happened outside of a tick, to be told at the next one.
     pending: Vec<Event>,
     scratch: Scratch,
     budgets: Budgets,
-}
-
-/// One process.
-pub(super) struct WatchedMember {
-    pub(super) member: Arc<Member>,
-    seen: u64,
-    pub(super) areas: Vec<WatchedArea>,
-}
-
-/// One area of one process.
-#[derive(Serialize, Deserialize)]
-pub(super) struct WatchedArea {
-    pub(super) area: Area,
-    pub(super) size: f64,
-    pub(super) limit: Option<Limit>,
-    pub(super) sampled_at: Seconds,
-    judge: Option<Box<Judge>>,
-}
-
-/// A target's history.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct TargetRecord {
-    pub(super) info: TargetInfo,
-    pub(super) restarts: u64,
-    pub(super) episodes: u64,
-    #[serde(skip)]
-    pub(super) is_expected: bool,
-    /// Processes at the last tick.
-    pub(super) members: u32,
-    /// Since when it has had processes without a break; none while it has none.
-    generation_since: Option<Seconds>,
-    last_generation_life_secs: f64,
-    #[serde(skip)]
-    survivors: u32,
-    #[serde(skip)]
-    newcomers: u32,
-    gone_since: Option<Seconds>,
-    /// How the last process of this target fared, by area.
-    past_lives: Vec<(Arc<str>, PastLife)>,
 }
 
 /// Something that people are told of.
@@ -117,13 +72,11 @@ pub(super) enum Event {
 }
 
 impl Watch {
-    pub(super) fn new(judged_areas: Vec<Arc<str>>, interval_secs: f64) -> Self {
+    /// A watch over these collectors, for ticks so many seconds apart.
+    pub(super) fn new(terms: Vec<Terms>, interval_secs: f64) -> Self {
         Self {
-            judged_areas,
+            sources: terms.into_iter().map(Source::new).collect(),
             interval_secs,
-            tick: 0,
-            members: HashMap::new(),
-            targets: BTreeMap::new(),
             pending: Vec::new(),
             scratch: Scratch::default(),
             budgets: Budgets::default(),
@@ -132,13 +85,17 @@ impl Watch {
 
     /// Puts budgets in force; what was measured stays for the targets whose budget is the same as before.
     pub(super) fn set_budgets(&mut self, sensitivity: &Sensitivity) {
-        self.budgets.reconfigure(sensitivity, self.interval_secs, &mut self.pending);
+        let budgeted = self.sources.iter().find(|source| source.terms.has_budgets);
+        let interval_secs = budgeted.map_or(self.interval_secs, |source| source.terms.interval_secs);
+        self.budgets.reconfigure(sensitivity, interval_secs, &mut self.pending);
     }
 
     /// Puts a table of severities in force, for the verdicts that stand as well; none is the built-in one.
     pub(super) fn set_severity(&mut self, table: Option<&Table>) {
         self.scratch.severity = table.cloned().unwrap_or_else(severity::built_in);
-        self.grade();
+        for source in &mut self.sources {
+            source.grade(&self.scratch.severity);
+        }
     }
 
     /// The table of severities in force.
@@ -146,218 +103,84 @@ impl Watch {
         &self.scratch.severity
     }
 
-    fn grade(&mut self) {
-        let areas = self.members.values_mut().flat_map(|watched| &mut watched.areas);
-        for judge in areas.filter_map(|area| area.judge.as_mut()) {
-            judge.grade(&self.scratch.severity);
-        }
-    }
-
-    /// Takes over a new configuration; what was learned stays where it still fits.
-    pub(super) fn reconfigure(&mut self, judged_areas: Vec<Arc<str>>, interval_secs: f64) {
-        let factor = (self.interval_secs / interval_secs).max(interval_secs / self.interval_secs);
-        for watched in self.members.values_mut() {
-            for area in &mut watched.areas {
-                if factor > INTERVAL_FACTOR || !judged_areas.contains(&area.area.name) {
-                    end_episode(&watched.member, area, &mut self.pending);
-                    area.judge = None;
-                }
-            }
-        }
-        for record in self.targets.values_mut() {
-            record.is_expected = false;
-        }
-        self.judged_areas = judged_areas;
+    /// Takes over a new configuration of the same collectors; what was learned stays where it still fits.
+    pub(super) fn reconfigure(&mut self, terms: Vec<Terms>, interval_secs: f64) {
         self.interval_secs = interval_secs;
+        for terms in terms {
+            match self.sources.iter_mut().find(|source| source.terms.collector == terms.collector) {
+                Some(source) => source.reconfigure(terms, &mut self.pending),
+                None => self.sources.push(Source::new(terms)),
+            }
+        }
     }
 
-    /// Takes in what a collector saw of all its members: remembers, judges, and forgets who is gone.
-    pub(super) fn take_in(&mut self, batch: &Batch, events: &mut Vec<Event>) {
-        self.tick += 1;
+    /// Takes in what a collector saw of all its members.
+    pub(super) fn take_in(&mut self, collector: &str, batch: &Batch, events: &mut Vec<Event>) {
         events.append(&mut self.pending);
-        for target in &batch.expected {
-            self.targets.entry(Arc::clone(target)).or_default().is_expected = true;
-        }
-        for record in self.targets.values_mut() {
-            (record.survivors, record.newcomers) = (0, 0);
-        }
-        for (member, samples) in batch.readings() {
-            self.take_in_member(member, samples, batch.at, events);
-        }
-        self.forget_the_gone(batch.at, events);
-        self.close_generations(batch.at, events);
-        self.budgets.take_in(self.members.values(), batch.at, events);
-    }
-
-    fn take_in_member(
-        &mut self,
-        member: &Arc<Member>,
-        samples: &[Sample],
-        at: Seconds,
-        events: &mut Vec<Event>,
-    ) {
-        let known = self.members.remove(&member.identity);
-        // The same process as another program called exec: its memory is a new one.
-        let same_program = |known: &WatchedMember| {
-            known.member.generation == member.generation && known.member.target == member.target
-        };
-        let known = match known {
-            Some(known) if !same_program(&known) => {
-                let target = Arc::clone(&known.member.target);
-                end_episodes(&known, events);
-                if let Some(record) = self.targets.get_mut(&target) {
-                    record.members = record.members.saturating_sub(1);
-                }
-                None
-            }
-            other => other,
-        };
-        let record = self.targets.entry(Arc::clone(&member.target)).or_default();
-        match &known {
-            Some(_) => record.survivors += 1,
-            None => record.newcomers += 1,
-        }
-        if known.as_ref().is_none_or(|known| !Arc::ptr_eq(&known.member, member)) {
-            record.info.clone_from(&member.info);
-        }
-        let mut watched =
-            known.unwrap_or_else(|| WatchedMember { member: Arc::clone(member), seen: 0, areas: Vec::new() });
-        watched.member = Arc::clone(member);
-        watched.seen = self.tick;
-        for sample in samples {
-            self.take_in_sample(&mut watched, sample, at, events);
-        }
-        self.members.insert(member.identity, watched);
-    }
-
-    fn take_in_sample(
-        &mut self,
-        watched: &mut WatchedMember,
-        sample: &Sample,
-        at: Seconds,
-        events: &mut Vec<Event>,
-    ) {
-        let position = watched.areas.iter().position(|known| is_same(&known.area, &sample.area));
-        let index = position.unwrap_or(watched.areas.len());
-        if position.is_none() {
-            watched.areas.reserve_exact(1);
-            watched.areas.push(WatchedArea::new(sample, at));
-        }
-        let Some(area) = watched.areas.get_mut(index) else { return };
-        area.size = sample.size;
-        area.limit = sample.limit.or(area.limit);
-        area.sampled_at = at;
-        if !self.judged_areas.contains(&area.area.name) {
+        let Some(source) = self.sources.iter_mut().find(|source| source.terms.collector == collector) else {
             return;
-        }
-        let interval_secs = self.interval_secs;
-        let judge = area.judge.get_or_insert_with(|| {
-            let record = self.targets.get(&watched.member.target);
-            let past = record.and_then(|record| record.past_life(&area.area.name)).cloned();
-            Box::new(past.map_or_else(|| Judge::new(interval_secs), |past| Judge::after(past, interval_secs)))
-        });
-        let circumstances =
-            Circumstances { unit: area.area.unit, started_at: watched.member.started_at, limit: area.limit };
-        let owner = Owner { identity: watched.member.identity, area: &area.area.name };
-        let Step { looked, transition } =
-            judge.take_in(at, sample.size, &circumstances, owner, &mut self.scratch);
-        if let Some(finding) = judge.finding().filter(|_| looked) {
-            events.push(Event::Verdict(finding.clone(), area.area.unit));
-        }
-        let Some(transition) = transition else { return };
-        if transition.to == LeakState::Confirmed
-            && let Some(record) = self.targets.get_mut(&watched.member.target)
-        {
-            record.episodes += 1;
-        }
-        events.push(Event::Episode {
-            member: Arc::clone(&watched.member),
-            area: area.area.clone(),
-            transition,
-            finding: judge.finding().cloned(),
-        });
-    }
-
-    fn forget_the_gone(&mut self, at: Seconds, events: &mut Vec<Event>) {
-        let tick = self.tick;
-        let before = self.members.len();
-        let (targets, scratch) = (&mut self.targets, &mut self.scratch);
-        let least_life_secs = LEAST_LIFE_TICKS * self.interval_secs;
-        self.members.retain(|_, watched| {
-            let is_here = watched.seen == tick;
-            if !is_here {
-                end_episodes(watched, events);
-                if let Some(record) = targets.get_mut(&watched.member.target)
-                    && at - watched.member.started_at >= least_life_secs
-                {
-                    record.remember_life(watched, scratch);
-                }
-            }
-            is_here
-        });
-        if self.members.len() < before / 2 {
-            self.members.shrink_to_fit();
-        }
-        self.forget_gone_targets(at);
-    }
-
-    /// Remembers of the vanished targets those that have something to tell, and of these the latest.
-    fn forget_gone_targets(&mut self, at: Seconds) {
-        let least_life_secs = LEAST_LIFE_TICKS * self.interval_secs;
-        let gone_since = |record: &TargetRecord| record.gone_since.filter(|_| !record.is_expected);
-        self.targets.retain(|_, record| {
-            gone_since(record)
-                .is_none_or(|since| at - since < REMEMBER_GONE_SECS && record.has_history(least_life_secs))
-        });
-        let mut gone: Vec<Seconds> = self.targets.values().filter_map(gone_since).collect();
-        if gone.len() > MOST_GONE {
-            let surplus = gone.len() - MOST_GONE;
-            let (_, oldest_kept, _) = gone.select_nth_unstable_by(surplus, f64::total_cmp);
-            let oldest_kept = *oldest_kept;
-            self.targets.retain(|_, record| gone_since(record).is_none_or(|since| since >= oldest_kept));
+        };
+        source.take_in(batch, &mut Desk { scratch: &mut self.scratch, events });
+        if source.terms.has_budgets {
+            self.budgets.take_in(source.members.values(), batch.at, events);
         }
     }
 
-    /// Counts each target's processes and sees whether all of them were replaced.
-    fn close_generations(&mut self, at: Seconds, events: &mut Vec<Event>) {
-        let least_life_secs = LEAST_LIFE_TICKS * self.interval_secs;
-        for (target, record) in &mut self.targets {
-            record.members = record.survivors + record.newcomers;
-            if record.survivors == 0
-                && let Some(since) = record.generation_since.take()
+    /// Finds out whose growth is told of already by what is inside. To be called once all batches of a tick are in.
+    pub(super) fn explain(&mut self, now: Seconds) {
+        let mut by_area: HashMap<Arc<str>, Vec<(Place, Suspect<'_>)>> = HashMap::new();
+        for (place, watched, area) in places(&self.sources) {
+            if let (state @ (LeakState::Suspected | LeakState::Confirmed), Some(finding)) =
+                (area.state(), area.finding())
             {
-                record.last_generation_life_secs = at - since;
+                let Member { target, group, .. } = &*watched.member;
+                let suspect = Suspect { kind: target.kind, group, state, rise: Rise::of(finding) };
+                by_area.entry(Arc::clone(&area.area.name)).or_default().push((place, suspect));
             }
-            if record.members == 0 {
-                record.gone_since.get_or_insert(at);
-                continue;
-            }
-            record.gone_since = None;
-            if record.generation_since.is_none() {
-                record.generation_since = Some(at);
-                if record.last_generation_life_secs >= least_life_secs {
-                    record.restarts += 1;
-                    let is_managed = !record.info.unit.is_empty() || !record.info.container.is_empty();
-                    events.push(Event::Restart {
-                        target: Arc::clone(target),
-                        is_service: record.is_expected || is_managed,
-                    });
+        }
+        let mut answers: HashMap<Place, bool> = HashMap::new();
+        for suspects in by_area.into_values() {
+            let (places, suspects): (Vec<Place>, Vec<Suspect<'_>>) = suspects.into_iter().unzip();
+            let questions = places.into_iter().zip(&suspects).zip(explained(&suspects, now));
+            let wholes = questions.filter(|((_, suspect), _)| suspect.kind != Kind::Process);
+            answers.extend(wholes.map(|((place, _), is_explained)| (place, is_explained)));
+        }
+        for (number, source) in self.sources.iter_mut().enumerate() {
+            for (identity, watched) in &mut source.members {
+                for (index, area) in watched.areas.iter_mut().enumerate() {
+                    area.explained = match area.state() {
+                        LeakState::None => None,
+                        _ => answers.get(&(number, *identity, index)).copied(),
+                    };
                 }
             }
         }
+    }
+
+    /// Whether the growth of a member's area is told of already by what is inside.
+    pub(super) fn is_explained(&self, member: &Member, area: &Area) -> bool {
+        self.sources.iter().any(|source| {
+            let watched = source.members.get(&member.identity);
+            let watched = watched.filter(|watched| watched.member.target == member.target);
+            let areas = watched.map(|watched| watched.areas.as_slice()).unwrap_or_default();
+            areas.iter().any(|known| known.area == *area && known.explained == Some(true))
+        })
     }
 
     /// Who is under suspicion.
     pub(super) fn suspects(&self) -> HashSet<Identity> {
         let is_suspect =
             |watched: &&WatchedMember| watched.areas.iter().any(|area| area.state() > LeakState::None);
-        let suspects = self.members.values().filter(is_suspect);
-        suspects.map(|watched| watched.member.identity).take(MAX_SUSPECTS).collect()
+        let of_source = |source: &Source| -> Vec<Identity> {
+            let suspects = source.members.values().filter(is_suspect);
+            suspects.map(|watched| watched.member.identity).take(MAX_SUSPECTS).collect()
+        };
+        self.sources.iter().flat_map(of_source).collect()
     }
 
     /// How many areas are remembered and judged.
     pub(super) fn judged_count(&self) -> usize {
-        self.members.values().flat_map(|watched| &watched.areas).filter(|area| area.is_judged()).count()
+        self.members().flat_map(|watched| &watched.areas).filter(|area| area.is_judged()).count()
     }
 
     /// The budgets of targets.
@@ -365,94 +188,28 @@ impl Watch {
         &self.budgets
     }
 
-    /// All processes.
+    /// The members of all collectors.
     pub(super) fn members(&self) -> impl Iterator<Item = &WatchedMember> {
-        self.members.values()
+        self.sources.iter().flat_map(|source| source.members.values())
     }
 
-    /// All targets, sorted.
+    /// The targets of all collectors, those of each sorted.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Arc<Target>, &TargetRecord)> {
-        self.targets.iter()
+        self.sources.iter().flat_map(|source| &source.targets)
     }
 }
 
-/// Whether two areas are one; nearly always they share their name in memory.
-fn is_same(one: &Area, other: &Area) -> bool {
-    Arc::ptr_eq(&one.name, &other.name) || one == other
-}
+/// Where an area is: the number of its source, its member, and its number there.
+type Place = (usize, Identity, usize);
 
-impl TargetRecord {
-    /// How the last process that ended fared in an area.
-    fn past_life(&self, area: &str) -> Option<&PastLife> {
-        self.past_lives.iter().find(|(name, _)| **name == *area).map(|(_, past)| past)
-    }
-
-    /// Keeps what the next process of this target should know of one that ended.
-    fn remember_life(&mut self, ended: &WatchedMember, scratch: &mut Scratch) {
-        for area in &ended.areas {
-            let Some(judge) = &area.judge else { continue };
-            let past = judge.end(ended.member.started_at, scratch);
-            match self.past_lives.iter_mut().find(|(name, _)| *name == area.area.name) {
-                Some((_, known)) => *known = past,
-                None => self.past_lives.push((Arc::clone(&area.area.name), past)),
-            }
-        }
-    }
-
-    /// Whether there is anything to tell of it once it is gone; a command that ran for a moment leaves nothing.
-    fn has_history(&self, least_life_secs: f64) -> bool {
-        self.restarts + self.episodes > 0 || self.last_generation_life_secs >= least_life_secs
-    }
-}
-
-impl WatchedArea {
-    fn new(sample: &Sample, at: Seconds) -> Self {
-        Self {
-            area: sample.area.clone(),
-            size: sample.size,
-            limit: sample.limit,
-            sampled_at: at,
-            judge: None,
-        }
-    }
-
-    /// Whether it is judged at all.
-    pub(super) fn is_judged(&self) -> bool {
-        self.judge.is_some()
-    }
-
-    /// The state of its episode.
-    pub(super) fn state(&self) -> LeakState {
-        self.judge.as_ref().map_or(LeakState::None, |judge| judge.state())
-    }
-
-    /// The last verdict.
-    pub(super) fn finding(&self) -> Option<&Finding> {
-        self.judge.as_ref()?.finding()
-    }
-
-    /// The open episode.
-    pub(super) fn episode(&self) -> Option<&crate::detect::episode::Episode> {
-        self.judge.as_ref()?.episode()
-    }
-}
-
-/// A process that ends takes its episodes with it.
-fn end_episodes(watched: &WatchedMember, events: &mut Vec<Event>) {
-    for area in &watched.areas {
-        end_episode(&watched.member, area, events);
-    }
-}
-
-fn end_episode(member: &Arc<Member>, area: &WatchedArea, events: &mut Vec<Event>) {
-    if let Some(episode) = area.episode() {
-        events.push(Event::Episode {
-            member: Arc::clone(member),
-            area: area.area.clone(),
-            transition: Transition { from: area.state(), to: LeakState::None, episode: *episode },
-            finding: None,
-        });
-    }
+/// All areas with their places.
+fn places(sources: &[Source]) -> impl Iterator<Item = (Place, &WatchedMember, &WatchedArea)> {
+    sources.iter().enumerate().flat_map(|(number, source)| {
+        source.members.iter().flat_map(move |(identity, watched)| {
+            let areas = watched.areas.iter().enumerate();
+            areas.map(move |(index, area)| ((number, *identity, index), watched, area))
+        })
+    })
 }
 
 #[cfg(test)]

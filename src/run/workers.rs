@@ -1,8 +1,9 @@
 //! A thread for each collector, so that one which hangs stops nothing else.
 //!
-//! A tick asks every idle collector and waits for the answers until a deadline. Who is late is not asked again before
-//! it has answered. Its answer is taken when it comes, with the time at which it was asked for, and the question of the
-//! present tick follows at once: a collector that needs nearly all of its time would otherwise miss every other tick.
+//! A tick asks every idle collector whose turn it is and waits for the answers until a deadline. Who is late is not
+//! asked again before it has answered. Its answer is taken when it comes, with the time at which it was asked for, and
+//! the question that was due meanwhile follows at once: a collector that needs nearly all of its time would otherwise
+//! miss every other tick. For one that stays silent no tick waits any more.
 //!
 //! A collector whose thread panicked is built anew, but not tick by tick: it may well panic again.
 
@@ -22,9 +23,20 @@ use std::{
 const STACK_BYTES: usize = 256 * 1024;
 /// A collector is built anew at most this often: each panic prints its own lines to the log.
 const REBUILD_PAUSE: Duration = Duration::from_secs(60);
+/// So many ticks wait for an answer to an earlier question; then it is taken for hanging, and only looked for.
+const WAITING_TICKS: u32 = 3;
 
 /// Builds a collector, the first time and again after it panicked.
 pub(super) type Build = Box<dyn Fn() -> Box<dyn Collector> + Send>;
+
+/// How a collector is put to work.
+pub(super) struct Job {
+    pub(super) build: Build,
+    /// Its turn comes with every so many ticks.
+    pub(super) every_ticks: u32,
+    /// It is late after this time.
+    pub(super) timeout: Duration,
+}
 
 /// All collectors at work.
 pub(super) struct Workers {
@@ -33,11 +45,13 @@ pub(super) struct Workers {
 
 struct Worker {
     name: &'static str,
-    build: Build,
+    job: Job,
     built_at: Instant,
     link: Link,
     state: State,
-    overdue: Option<Outcome>,
+    /// Its turn has come, and it was not asked yet.
+    is_due: bool,
+    outcomes: Vec<Outcome>,
 }
 
 /// The way to a collector's thread and back. Dropping it ends the thread after what it is at.
@@ -56,30 +70,40 @@ struct Answer {
 enum State {
     /// Nothing.
     Idle,
-    /// The request of this tick.
-    Asked,
-    /// The request of an earlier tick.
-    Behind,
+    /// A question, asked then, that so many ticks since have waited for in vain.
+    Asked { at: Instant, ticks: u32 },
     /// Its thread is gone.
     Dead,
+}
+
+/// What a tick asks.
+#[derive(Clone, Copy)]
+pub(super) struct Round<'a> {
+    pub(super) request: &'a Request,
+    /// The number of the tick.
+    pub(super) tick: u64,
+    /// When it began.
+    pub(super) now: Instant,
+    /// Until when it waits.
+    pub(super) deadline: Instant,
 }
 
 /// What a collector gave at a tick.
 pub(super) struct Collected {
     pub(super) name: &'static str,
-    /// What came only now of what an earlier tick asked for; to be taken in first.
-    pub(super) overdue: Option<Outcome>,
-    /// What became of this tick's request.
-    pub(super) outcome: Outcome,
+    /// What came of its questions, in their order; nothing while it is not its turn, or its time is not over.
+    pub(super) outcomes: Vec<Outcome>,
 }
 
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// What it saw, and how long it took.
     Batch(Batch, Duration),
+    /// The same, later than it may be.
+    Overdue(Batch, Duration),
     /// It saw nothing, with the reason.
     Failed(CollectError),
-    /// It has not answered yet.
+    /// It has not answered in time.
     Late,
     /// Its thread is gone.
     Dead,
@@ -87,79 +111,87 @@ pub(super) enum Outcome {
 
 impl Workers {
     /// Starts a thread for each collector.
-    pub(super) fn start(builds: Vec<Build>) -> io::Result<Self> {
+    pub(super) fn start(jobs: Vec<Job>) -> io::Result<Self> {
         let now = clock::instant();
-        let workers = builds.into_iter().map(|build| Worker::start(build, now)).collect::<io::Result<_>>()?;
+        let workers = jobs.into_iter().map(|job| Worker::start(job, now)).collect::<io::Result<_>>()?;
         Ok(Self { workers })
     }
 
-    /// Asks all idle collectors, at the moment `now`, and gathers the answers that come before the deadline.
-    pub(super) fn collect(&mut self, request: &Request, now: Instant, deadline: Instant) -> Vec<Collected> {
+    /// Asks all idle collectors whose turn it is, and gathers the answers that come before the deadline.
+    pub(super) fn collect(&mut self, round: Round<'_>) -> Vec<Collected> {
         for worker in &mut self.workers {
-            worker.begin(request, now);
+            worker.begin(round);
         }
-        self.workers.iter_mut().map(|worker| worker.finish(request, deadline)).collect()
+        self.workers.iter_mut().map(|worker| worker.finish(round)).collect()
     }
 }
 
 impl Worker {
-    fn start(build: Build, now: Instant) -> io::Result<Self> {
-        let collector = build();
+    fn start(job: Job, now: Instant) -> io::Result<Self> {
+        let collector = (job.build)();
         let name = collector.name();
         let link = Link::start(collector)?;
-        Ok(Self { name, build, built_at: now, link, state: State::Idle, overdue: None })
+        // The first tick asks everybody, whoever's turn it is.
+        let (state, is_due) = (State::Idle, true);
+        Ok(Self { name, job, built_at: now, link, state, is_due, outcomes: Vec::new() })
     }
 
-    fn begin(&mut self, request: &Request, now: Instant) {
-        match self.state {
-            State::Asked => self.state = State::Behind,
-            State::Dead => self.build_anew(now),
-            State::Idle | State::Behind => {}
+    fn begin(&mut self, round: Round<'_>) {
+        self.is_due |= round.tick.is_multiple_of(u64::from(self.job.every_ticks));
+        if self.state == State::Dead {
+            self.build_anew(round.now);
         }
-        self.ask(request);
         // What has come since the last tick is taken now, so that it waits for no other collector.
-        self.catch_up(request, now);
+        self.receive(round.now);
+        self.ask(round.request);
     }
 
-    fn finish(&mut self, request: &Request, deadline: Instant) -> Collected {
-        self.catch_up(request, deadline);
-        let outcome = if self.state == State::Behind { Outcome::Late } else { self.answer(deadline) };
-        Collected { name: self.name, overdue: self.overdue.take(), outcome }
-    }
-
-    /// Takes the answer to an earlier request, if it comes before the deadline, and asks again at once.
-    fn catch_up(&mut self, request: &Request, deadline: Instant) {
-        if self.state == State::Behind {
-            let outcome = self.answer(deadline);
-            match self.state {
-                State::Idle => {
-                    self.overdue = Some(outcome);
-                    self.ask(request);
-                }
-                State::Asked | State::Behind | State::Dead => {}
-            }
+    fn finish(&mut self, round: Round<'_>) -> Collected {
+        if let State::Asked { ticks: 1..=WAITING_TICKS, .. } = self.state {
+            self.receive(round.deadline);
+            self.ask(round.request);
         }
+        if let State::Asked { at, ticks: 0 } = self.state {
+            self.receive(round.deadline.min(at + self.job.timeout));
+        }
+        match &mut self.state {
+            State::Asked { at, ticks } => {
+                *ticks = ticks.saturating_add(1);
+                if clock::instant().saturating_duration_since(*at) >= self.job.timeout {
+                    self.outcomes.push(Outcome::Late);
+                }
+            }
+            State::Dead if self.outcomes.is_empty() => self.outcomes.push(Outcome::Dead),
+            State::Idle | State::Dead => {}
+        }
+        Collected { name: self.name, outcomes: std::mem::take(&mut self.outcomes) }
     }
 
     fn ask(&mut self, request: &Request) {
-        if self.state == State::Idle {
-            match self.link.requests.try_send(request.clone()) {
-                Ok(()) => self.state = State::Asked,
-                Err(_its_thread_is_gone) => self.state = State::Dead,
-            }
+        if self.state == State::Idle && self.is_due {
+            self.state = match self.link.requests.try_send(request.clone()) {
+                Ok(()) => State::Asked { at: clock::instant(), ticks: 0 },
+                Err(_its_thread_is_gone) => State::Dead,
+            };
+            self.is_due = false;
         }
     }
 
-    fn answer(&mut self, deadline: Instant) -> Outcome {
-        let patience = deadline.saturating_duration_since(clock::instant());
+    /// Takes the answer to the open question, if it comes by then.
+    fn receive(&mut self, until: Instant) {
+        let State::Asked { .. } = self.state else { return };
+        let patience = until.saturating_duration_since(clock::instant());
         let (state, outcome) = match self.link.answers.recv_timeout(patience) {
+            Ok(Answer { batch: Ok(batch), took }) if took > self.job.timeout => {
+                (State::Idle, Outcome::Overdue(batch, took))
+            }
             Ok(Answer { batch: Ok(batch), took }) => (State::Idle, Outcome::Batch(batch, took)),
             Ok(Answer { batch: Err(error), .. }) => (State::Idle, Outcome::Failed(error)),
-            Err(RecvTimeoutError::Timeout) => (self.state, Outcome::Late),
+            Err(RecvTimeoutError::Timeout) => return,
             Err(RecvTimeoutError::Disconnected) => (State::Dead, Outcome::Dead),
         };
         self.state = state;
-        outcome
+        self.outcomes.push(outcome);
     }
 
     fn build_anew(&mut self, now: Instant) {
@@ -167,10 +199,11 @@ impl Worker {
             return;
         }
         self.built_at = now;
-        match Link::start((self.build)()) {
+        match Link::start((self.job.build)()) {
             Ok(link) => {
                 self.link = link;
                 self.state = State::Idle;
+                self.is_due = true;
             }
             Err(error) => {
                 tracing::warn!(collector = self.name, %error, "cannot start a collector's thread again");
@@ -236,6 +269,16 @@ mod tests {
         }
     }
 
+    fn words(collected: Vec<Collected>) -> Vec<String> {
+        let word = |outcome| match outcome {
+            Outcome::Batch(batch, _) | Outcome::Overdue(batch, _) => format!("{}", batch.at),
+            Outcome::Failed(_) => String::from("failed"),
+            Outcome::Late => String::from("late"),
+            Outcome::Dead => String::from("dead"),
+        };
+        collected.into_iter().flat_map(|one| one.outcomes).map(word).collect()
+    }
+
     struct Bench {
         workers: Workers,
         steps: mpsc::Sender<Step>,
@@ -252,23 +295,21 @@ mod tests {
                 count.fetch_add(1, Ordering::Relaxed);
                 Box::new(Fake(Arc::clone(&todo)))
             });
-            Self { workers: Workers::start(vec![build]).unwrap(), steps, built, began: clock::instant() }
+            let workers = Workers::start(vec![Job { build, every_ticks: 1, timeout: PATIENCE }]).unwrap();
+            Self { workers, steps, built, began: clock::instant() }
         }
 
-        /// The outcomes of a tick at this second, in order: the time of a batch, or what else happened.
+        /// The outcomes of a tick at this second, in order: the time of a batch, or what else happened. So long may an
+        /// answer take.
         fn tick(&mut self, at: u32, patience: Duration) -> Vec<String> {
+            for worker in &mut self.workers.workers {
+                worker.job.timeout = patience;
+            }
             let request = Request { at: f64::from(at), suspects: Arc::default() };
             let now = self.began + Duration::from_secs(u64::from(at));
             let deadline = clock::instant() + patience;
-            let collected = self.workers.collect(&request, now, deadline);
-            let outcomes = collected.into_iter().flat_map(|one| one.overdue.into_iter().chain([one.outcome]));
-            let word = |outcome| match outcome {
-                Outcome::Batch(batch, _) => format!("{}", batch.at),
-                Outcome::Failed(_) => String::from("failed"),
-                Outcome::Late => String::from("late"),
-                Outcome::Dead => String::from("dead"),
-            };
-            outcomes.map(word).collect()
+            let round = Round { request: &request, tick: u64::from(at), now, deadline };
+            words(self.workers.collect(round))
         }
 
         fn steps(&self, steps: impl IntoIterator<Item = Step>) {
@@ -312,5 +353,46 @@ mod tests {
         assert_eq!(bench.tick(1, Duration::ZERO), ["late"]);
         bench.steps([Step::Panic]);
         assert_eq!(bench.tick(2, PATIENCE), ["dead"]);
+    }
+
+    #[test]
+    fn a_collector_is_asked_when_its_turn_comes() {
+        let mut bench = Bench::new();
+        bench.workers.workers[0].job.every_ticks = 4;
+        bench.steps((0..3).map(|_| Step::Answer));
+        let told: Vec<Vec<String>> = (1..=9).map(|at| bench.tick(at, PATIENCE)).collect();
+        let at = |told: &[String]| told.concat();
+        let told: Vec<String> = told.iter().map(|told| at(told)).collect();
+        assert_eq!(told, ["1", "", "", "4", "", "", "", "8", ""]);
+    }
+
+    /// Two collectors; the first never answers. No tick may wait for it in the end, and the other misses none.
+    #[test]
+    fn one_that_hangs_neither_stops_nor_holds_up_another() {
+        let (mut hanging, mut working) = (Bench::new(), Bench::new());
+        working.steps((0..20).map(|_| Step::Answer));
+        let mut both = Workers { workers: Vec::new() };
+        both.workers.append(&mut hanging.workers.workers);
+        both.workers.append(&mut working.workers.workers);
+        both.workers[0].job.timeout = Duration::ZERO;
+        for at in 1..=20u32 {
+            let request = Request { at: f64::from(at), suspects: Arc::default() };
+            let now = clock::instant();
+            // As many milliseconds as cost nothing while ticks still wait, and more than the test may take afterwards.
+            let waits = at <= WAITING_TICKS + 1;
+            let deadline = now + if waits { Duration::from_millis(20) } else { PATIENCE };
+            let round = Round { request: &request, tick: u64::from(at), now, deadline };
+            let mut told = words(both.collect(round));
+            if waits && told.len() == 1 {
+                // A busy machine answered after the deadline; what is missing comes with the next tick.
+                continue;
+            }
+            assert_eq!(told.remove(0), "late", "tick {at}");
+            assert_eq!(told.last(), Some(&format!("{at}")), "tick {at}");
+            assert!(
+                clock::instant().duration_since(now) < PATIENCE,
+                "tick {at} waited for the one that hangs"
+            );
+        }
     }
 }

@@ -155,6 +155,9 @@ mod tests {
         let ratios: Vec<f64> = life.before_and_since(3000.0).map(|(before, since)| since / before).collect();
         // Since 1296 s it has all but stood still, since the marks before (432, 144, 48, 16 s) it was half as fast.
         assert!(ratios[0] < 0.2, "{ratios:?}");
-        assert!(ratios.len() == 5 && ratios[1..].iter().all(|ratio| (0.3..0.55).contains(ratio)), "{ratios:?}");
+        assert!(
+            ratios.len() == 5 && ratios[1..].iter().all(|ratio| (0.3..0.55).contains(ratio)),
+            "{ratios:?}"
+        );
     }
 }

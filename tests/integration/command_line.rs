@@ -98,9 +98,10 @@ fn flags_that_cannot_be_meant_are_errors_of_the_command_line() {
 
 #[test]
 fn without_a_collector_it_does_not_say_that_it_watches() {
-    let exporter = Exporter::start(&["--no-collector.process", "--web.external-url=http://a.example/leaks/"]);
+    let exporter =
+        Exporter::start(&["--collector.disable-defaults", "--web.external-url=http://a.example/leaks/"]);
     let output = exporter.process.output();
-    assert!(output.contains("nothing is watched") && !output.contains("watching every"), "{output}");
+    assert!(output.contains("nothing is watched") && !output.contains("watching "), "{output}");
     assert!(output.contains("/leaks/metrics"), "{output}");
     assert_eq!(get(&exporter.url("/metrics")).0, 200);
 }
@@ -159,7 +160,7 @@ fn it_says_what_it_watches_serves_its_pages_and_ends_on_request() {
     let mut exporter = Exporter::start(&["--log.format=json"]);
     let line = exporter.process.line_with("watching every process", PATIENCE);
     let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
-    assert_eq!(line["collectors"], "process");
+    assert_eq!(line["collectors"], "process,cgroup,host");
     assert_eq!(get(&exporter.url("/-/healthy")).0, 200);
     wait_for("readiness", PATIENCE, || (get(&exporter.url("/-/ready")).0 == 200).then_some(()));
     let (code, page) = get(&exporter.url("/"));
@@ -169,7 +170,9 @@ fn it_says_what_it_watches_serves_its_pages_and_ends_on_request() {
     assert_eq!(get(&exporter.url("/metrics?collect[]=nothing")).0, 400);
     assert_eq!(get(&exporter.url("/metrics?collect[]=process&exclude[]=process")).0, 400);
     let (_, without) = get(&exporter.url("/metrics?exclude[]=process"));
-    assert!(without.contains("build_info") && !without.contains("memleak_area"), "{without}");
+    assert!(without.contains("build_info") && !without.contains("kind=\"process\""), "{without}");
+    let (_, host) = get(&exporter.url("/metrics?collect[]=host"));
+    assert!(host.contains("memleak_area") && !host.contains("kind=\"cgroup\""), "{host}");
     assert!(exporter.process.end().success());
     assert!(exporter.process.output().contains("stopped"));
 }
@@ -193,6 +196,23 @@ fn it_shows_this_machines_processes_and_itself_within_two_intervals() {
     let limit =
         scrape.area("memleak_area_limit_bytes", "memleak_exporter", "anon").expect("the host's at least");
     assert!(limit > 1e8, "{limit}");
+}
+
+#[test]
+fn collectors_are_switched_by_their_names() {
+    for (flags, watching) in [
+        (&["--no-collector.cgroup"][..], "watching every process and the machine itself"),
+        (&["--collector.disable-defaults", "--collector.host"], "watching the machine itself"),
+        (
+            &["--no-collector.host", "--collector.host"],
+            "watching every process, every control group and the machine itself",
+        ),
+    ] {
+        let mut exporter = Exporter::start(flags);
+        exporter.process.line_with(&format!("message=\"{watching}\""), PATIENCE);
+    }
+    let (code, output) = run(&["--collector.nothing"]);
+    assert_eq!(code, Some(2), "{output}");
 }
 
 #[test]

@@ -16,8 +16,11 @@ fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn on_the_fixture() -> Exporter {
-    let host = fixture("host");
+/// The fixtures: a machine with control groups of version 2, and a hybrid one with those of version 1.
+const MACHINES: [&str; 2] = ["host", "legacy"];
+
+fn on_the_fixture(name: &str) -> Exporter {
+    let host = fixture(name);
     let exporter = Exporter::start(&[
         &format!("--path.procfs={}", host.join("proc").display()),
         &format!("--path.sysfs={}", host.join("sys").display()),
@@ -42,21 +45,23 @@ fn about_targets(body: &str) -> String {
 }
 
 #[test]
-fn the_scrape_of_the_fixture_is_the_expected_one() {
-    let exporter = on_the_fixture();
-    let (_, body) = request(&exporter.url("/metrics"), &[]);
-    let shown = about_targets(&body);
-    let expected = fixture("host.metrics");
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&expected, &shown).expect("a writable tree");
+fn the_scrapes_of_the_fixtures_are_the_expected_ones() {
+    for machine in MACHINES {
+        let exporter = on_the_fixture(machine);
+        let (_, body) = request(&exporter.url("/metrics"), &[]);
+        let shown = about_targets(&body);
+        let expected = fixture(&format!("{machine}.metrics"));
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            fs::write(&expected, &shown).expect("a writable tree");
+        }
+        let wanted = fs::read_to_string(&expected).expect("the expected scrape");
+        assert_eq!(shown, wanted, "UPDATE_EXPECTED=1 accepts this");
     }
-    let wanted = fs::read_to_string(&expected).expect("the expected scrape");
-    assert_eq!(shown, wanted, "UPDATE_EXPECTED=1 accepts this");
 }
 
 #[test]
 fn promtool_has_nothing_to_say() {
-    let exporter = on_the_fixture();
+    let exporter = on_the_fixture("host");
     let (_, body) = request(&exporter.url("/metrics"), &[]);
     let said = feed(Process::command(program("promtool")).args(["check", "metrics"]), &body);
     assert_eq!(said, "");
@@ -64,7 +69,7 @@ fn promtool_has_nothing_to_say() {
 
 #[test]
 fn the_strict_reader_of_open_metrics_takes_all_of_it() {
-    let exporter = on_the_fixture();
+    let exporter = on_the_fixture("host");
     let (_, body) = request(&exporter.url("/metrics"), &[("Accept", OPEN_METRICS)]);
     let script = "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families as read\n\
                   names = [family.name for family in read(sys.stdin.read())]\nassert 'memleak_target_info' in names, names\n\

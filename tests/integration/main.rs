@@ -22,6 +22,7 @@ mod alerts_fire;
 mod analyze;
 mod command_line;
 mod detector;
+mod explained;
 mod golden;
 mod leaks;
 mod otlp_receivers;

@@ -56,7 +56,7 @@ impl Family {
     pub(crate) fn configuration(&self, interval: &str, rest: &str) -> String {
         let (name, seed) = (self.name, self.seed());
         format!(
-            "sampling:\n  interval: {interval}\n  full_interval: 5s\nprocesses:\n  include: ['{name}: .*']\n  rules:\n  \
+            "sampling:\n  interval: {interval}\n  full_interval: 5s\ncgroups:\n  include: ['{name}']\nhost:\n  judge: []\nprocesses:\n  include: ['{name}: .*']\n  rules:\n  \
              - name: '{name}: {{script}}'\n    executable: node|java|python.*\n    command_line: '--seed {seed}$'\n  \
              - name: '{name}: {{executable}}'\n    executable: '.*-(go|c)'\n    command_line: '--seed {seed}$'\n{rest}"
         )

@@ -3,11 +3,16 @@
 //! Every read has three outcomes: data, absent (the process is gone), failed.
 
 use super::{
-    naming::{Description, unit_and_container},
+    naming::Description,
     parse::{self, ResourceLimits, Statm, Status},
 };
 use crate::{
-    collect::{CollectError, cgroup::Place, host},
+    collect::{
+        CollectError,
+        cgroup::hierarchy::Place,
+        descriptors, host,
+        names::{pod_uid, unit_and_container},
+    },
     sample::{Errors, Seconds},
 };
 use rustix::{
@@ -24,8 +29,6 @@ use std::{
 
 /// Larger files of one process are cut here; a command line may be megabytes long.
 const MAX_FILE_BYTES: usize = 32 * 1024;
-/// Descriptors that stay free for the rest of the exporter: sockets, logs, files being read.
-const RESERVED_DESCRIPTORS: u64 = 256;
 /// Where descriptors must be counted one by one the count ends here: it is a leak by then, and costs a millisecond.
 const MOST_COUNTED_DESCRIPTORS: u64 = 65_536;
 /// One page of directory entries at a time.
@@ -88,7 +91,7 @@ impl Procfs {
             booted_at: None,
             own_container,
             open_files: 0,
-            max_open_files: raise_descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS),
+            max_open_files: descriptors::most_kept(descriptors::OF_PROCESSES),
         }
     }
 
@@ -253,7 +256,8 @@ impl ProcessFiles {
         let (unit, container) = unit_and_container(place.naming_path());
         let container = if container == procfs.own_container { String::new() } else { container };
         let executable = self.executable(procfs, errors).unwrap_or_else(|| without_link(&comm, &arguments));
-        let description = Description { pid: self.pid, executable, arguments, unit, container };
+        let pod_uid = pod_uid(place.naming_path());
+        let description = Description { pid: self.pid, executable, arguments, unit, container, pod_uid };
         let program = fingerprint(&description);
         let peak_bytes = status.peak_resident;
         Some(Identified { description, start_ticks, comm, program, peak_bytes, place, resource_limits })
@@ -353,16 +357,4 @@ fn count_entries(directory: &OwnedFd) -> Result<u64, Errno> {
         }
     }
     Ok(count)
-}
-
-/// Raises our own soft limit on descriptors to the hard one and returns what is in force: one kept file per process
-/// needs more than the usual 1024.
-fn raise_descriptor_limit() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => raised.current.unwrap_or(u64::MAX),
-        Err(_refused) => limit.current.unwrap_or(u64::MAX),
-    }
 }

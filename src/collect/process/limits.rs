@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     collect::{
-        cgroup::{CgroupLimits, Hierarchy, Place},
+        cgroup::hierarchy::{CgroupLimits, Hierarchy, Place},
         host::{self, HostMemory},
     },
     sample::{Limit, LimitSource, Seconds},
@@ -75,6 +75,11 @@ impl LimitReader {
         for (place, limits) in &mut self.groups {
             *limits = self.hierarchy.limits(place);
         }
+    }
+
+    /// The group that the memory of a process at `place` is accounted to.
+    pub(super) fn memory_group<'a>(&self, place: &'a Place) -> &'a str {
+        self.hierarchy.memory_group(place)
     }
 
     /// The limits of a process at `place`.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     export::own::{BuildInfo, Start},
-    sample::{Kind, Target, TargetInfo},
+    sample::{Counts, Kind, Target, TargetInfo},
     snapshot::TargetView,
 };
 use std::{io::Read as _, sync::Barrier, thread};
@@ -19,6 +19,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         members: 1,
         restarts: 0,
         episodes: 0,
+        counts: Counts::default(),
         areas: Vec::new(),
         rules: Vec::new(),
     };

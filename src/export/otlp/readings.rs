@@ -6,6 +6,7 @@
 use crate::{
     detect::finding::Pattern,
     export::metric::{Metric, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source},
+    sample::TargetInfo,
     snapshot::{AreaView, RuleView, Snapshot, TargetView},
 };
 use opentelemetry::{KeyValue, StringValue, Value};
@@ -121,8 +122,8 @@ fn patterns<'r>(area: &'r AreaView, attributes: &'r [KeyValue]) -> impl Iterator
 
 /// The target's attributes and what is known beside its name. What is unknown is left out: an empty label is none.
 fn info_attributes(view: &TargetView, attributes: &[KeyValue]) -> Vec<KeyValue> {
-    let known =
-        [("container", &view.info.container), ("runtime", &view.info.runtime), ("unit", &view.info.unit)];
+    let TargetInfo { unit, container, pod_uid, runtime } = &view.info;
+    let known = [("container", container), ("pod_uid", pod_uid), ("runtime", runtime), ("unit", unit)];
     let known = known.into_iter().filter(|(_, value)| !value.is_empty());
     let mut all: Vec<KeyValue> = known.map(|(key, value)| KeyValue::new(key, value.to_string())).collect();
     all.extend_from_slice(attributes);

@@ -1,16 +1,17 @@
 //! Which collectors' targets a scrape wants: `?collect[]=` and `?exclude[]=`.
 
+pub use crate::config::COLLECTORS;
+
 use crate::sample::Kind;
 use thiserror::Error;
-
-/// The collectors whose targets can be selected, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 1] = ["process"];
 
 /// The collector that sees targets of this kind.
 #[must_use]
 pub const fn collector_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Process => "process",
+        Kind::Cgroup => "cgroup",
+        Kind::Host => "host",
     }
 }
 
@@ -98,12 +99,13 @@ mod tests {
             &["process"],
             Err("collect[] and exclude[] cannot be used together; use one of them"),
         );
-        check(&["disk"], &[], Err("unknown collector \"disk\"; known: process"));
-        check(&[], &["disk"], Err("unknown collector \"disk\"; known: process"));
+        check(&["disk"], &[], Err("unknown collector \"disk\"; known: process, cgroup, host"));
+        check(&[], &["disk"], Err("unknown collector \"disk\"; known: process, cgroup, host"));
     }
 
     #[test]
     fn every_kind_has_a_selectable_collector() {
-        assert!(COLLECTORS.contains(&collector_of(Kind::Process)));
+        let selectable = [Kind::Process, Kind::Cgroup, Kind::Host].map(collector_of);
+        assert_eq!(selectable, COLLECTORS);
     }
 }

@@ -5,7 +5,7 @@ use crate::{
         episode::{Episode, EpisodeId, LeakState},
         finding::{Estimate, Evidence, Finding, Severity},
     },
-    sample::{Area, Identity, Kind, Limit, LimitSource, Unit},
+    sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Unit},
     snapshot::Verdict,
 };
 use std::sync::Arc;
@@ -13,11 +13,12 @@ use std::sync::Arc;
 fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
     TargetView {
         target: Arc::new(Target { kind: Kind::Process, name: name.into() }),
-        info: TargetInfo { unit: "shop.service".into(), container: "".into(), runtime: "node".into() },
+        info: TargetInfo { unit: "shop.service".into(), runtime: "node".into(), ..TargetInfo::default() },
         is_expected: false,
         members: 2,
         restarts: 3,
         episodes: 1,
+        counts: Counts::default(),
         areas,
         rules: Vec::new(),
     }
@@ -49,7 +50,13 @@ fn leak() -> Verdict {
     let id = EpisodeId::new(Identity { pid: 1, start_ticks: 2 }, "anon", 5.0);
     let episode =
         Episode { id, since: 1_699_990_000.0, floor_before: 1.0, opened_at: 1.0, confirmed_at: Some(2.0) };
-    Verdict { state: LeakState::Confirmed, finding: Some(finding), episode: Some(episode), leaked: 4096.0 }
+    Verdict {
+        state: LeakState::Confirmed,
+        finding: Some(finding),
+        episode: Some(episode),
+        leaked: 4096.0,
+        explained: None,
+    }
 }
 
 /// A breached, a kept and a not yet measured number, and a parameter.

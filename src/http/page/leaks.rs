@@ -70,7 +70,8 @@ fn rows_of(target: &TargetView) -> impl Iterator<Item = Row<'_>> {
 
 /// By what people must see first: state, severity, confidence, growth.
 fn worst_first(one: &Row<'_>, other: &Row<'_>) -> Ordering {
-    let rank = |row: &Row<'_>| (row.verdict.state, row.finding.severity);
+    // What others explain stands below them.
+    let rank = |row: &Row<'_>| (row.verdict.state, row.verdict.explained != Some(true), row.finding.severity);
     rank(other)
         .cmp(&rank(one))
         .then_with(|| other.finding.confidence.total_cmp(&one.finding.confidence))
@@ -117,7 +118,11 @@ fn write_row(html: &mut String, row: &Row<'_>, now: f64) -> fmt::Result {
     let Row { target, area, verdict, finding } = *row;
     let bytes = is_bytes(area);
     html.write_str("<tr role=\"row\">")?;
-    write_cell(html, STATE, Badge(verdict.state, finding.severity))?;
+    write_cell(
+        html,
+        STATE,
+        Badge { state: verdict.state, severity: finding.severity, explained: verdict.explained },
+    )?;
     write_target_cell(html, target)?;
     write_cell(html, AREA, AreaName(area))?;
     write_cell(html, SIZE, Size { size: area.size, limit: area.limit, bytes })?;
@@ -131,13 +136,20 @@ fn write_row(html: &mut String, row: &Row<'_>, now: f64) -> fmt::Result {
 }
 
 /// State and severity in words; the colour only repeats them.
-struct Badge(LeakState, Severity);
+struct Badge {
+    state: LeakState,
+    severity: Severity,
+    explained: Option<bool>,
+}
 
 impl fmt::Display for Badge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(state, severity) = *self;
+        let Self { state, severity, explained } = *self;
         let word = if state == LeakState::None { "no leak" } else { state.as_str() };
         write!(f, "<span class=\"badge {}\">{word}</span>", state.as_str())?;
+        if explained == Some(true) {
+            return f.write_str(" <small>explained by what leaks inside</small>");
+        }
         match severity {
             Severity::None => Ok(()),
             severity => write!(f, " <small>{}</small>", severity.as_str()),

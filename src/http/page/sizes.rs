@@ -3,6 +3,7 @@
 use super::{is_bytes, write_cell, write_columns, write_end, write_target_cell};
 use crate::{
     detect::words::Amount,
+    sample::Kind,
     snapshot::{Snapshot, TargetView},
     text::Plural,
 };
@@ -45,7 +46,8 @@ fn write_table<'a>(html: &mut String, targets: impl Iterator<Item = &'a TargetVi
     for target in targets {
         html.write_str("<tr role=\"row\">")?;
         write_target_cell(html, target)?;
-        write_cell(html, ("Processes", "number"), target.members)?;
+        let processes = (target.target.kind == Kind::Process).then(|| f64::from(target.members));
+        write_cell(html, ("Processes", "number"), Sum::count(processes))?;
         for (area, word) in AREAS {
             write_cell(html, (word, "number"), Sum::of(target, area))?;
         }
@@ -58,7 +60,8 @@ fn write_table<'a>(html: &mut String, targets: impl Iterator<Item = &'a TargetVi
 
 /// Says which targets are awaited and do not run.
 fn write_absent(html: &mut String, snapshot: &Snapshot) -> fmt::Result {
-    let absent = snapshot.targets.iter().filter(|target| target.members == 0).count();
+    let is_absent = |target: &&TargetView| target.members == 0 && target.target.kind == Kind::Process;
+    let absent = snapshot.targets.iter().filter(is_absent).count();
     if absent == 0 {
         return Ok(());
     }
@@ -75,10 +78,14 @@ fn size_bytes(target: &TargetView) -> f64 {
         .map_or(0.0, |amount| amount.value)
 }
 
-/// The size of an area over a target; with pids shown, each process has a part of it.
+/// The size of an area over a target, or another number of it; with pids shown, each process has a part of it.
 struct Sum(Option<Amount>);
 
 impl Sum {
+    fn count(value: Option<f64>) -> Self {
+        Self(value.map(|value| Amount { value, bytes: false }))
+    }
+
     fn of(target: &TargetView, area: &str) -> Self {
         let parts = target.areas.iter().filter(|view| &*view.area.name == area);
         Self(parts.fold(None, |sum, part| {

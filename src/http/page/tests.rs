@@ -7,7 +7,7 @@ use crate::{
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
     },
     http::ListenOptions,
-    sample::{Area, Identity, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
+    sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
     snapshot::Verdict,
 };
 use std::sync::Arc;
@@ -31,6 +31,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         members: 1,
         restarts: 0,
         episodes: 0,
+        counts: Counts::default(),
         areas,
         rules: Vec::new(),
     }
@@ -72,7 +73,13 @@ fn verdict(state: LeakState, finding: Option<Finding>) -> Option<Verdict> {
         opened_at: NOW,
         confirmed_at: None,
     };
-    Some(Verdict { state, finding, episode: (state != LeakState::None).then_some(episode), leaked: 1e6 })
+    Some(Verdict {
+        state,
+        finding,
+        episode: (state != LeakState::None).then_some(episode),
+        leaked: 1e6,
+        explained: None,
+    })
 }
 
 fn rows(html: &str) -> usize {
@@ -86,6 +93,19 @@ fn a_target_cannot_bring_markup_onto_the_page() {
     let html = page(vec![target("<script>alert('x')</script>\" onload=\"", vec![evil])]);
     assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("\" onload"), "{html}");
     assert_eq!(html.matches("&lt;script&gt;alert(&#39;x&#39;)").count(), 2, "in both tables");
+}
+
+#[test]
+fn what_is_explained_by_what_leaks_inside_is_told_and_not_counted() {
+    let explained = |explained| {
+        let verdict = verdict(LeakState::Confirmed, Some(finding(1e6, 0.97)));
+        let verdict = verdict.map(|verdict| Verdict { explained, ..verdict });
+        page(vec![target("a.service", vec![area(1e6, verdict)])])
+    };
+    let count = |html: &str| html.contains("<dt>Confirmed leaks</dt><dd>1</dd>");
+    assert!(count(&explained(Some(false))) && count(&explained(None)));
+    let html = explained(Some(true));
+    assert!(!count(&html) && html.contains("explained by what leaks inside"), "{html}");
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::{
+    config::written,
     detect::finding::Severity,
-    run::watch::tests::{anon, member, watching},
+    run::watch::tests::{PROCESS, anon, member, watching},
     sample::{Batch, Member, Sample},
     severity::Row,
 };
 
-const NO_LIMITS: Limits = Limits { processes: 1_000, targets: 1_000, areas_per_target: 64, series: 100_000 };
+const NO_LIMITS: Limits =
+    Limits { processes: 1_000, cgroups: 1_000, targets: 1_000, areas_per_target: 64, series: 100_000 };
 
 /// Two hours of processes, each with its start size, its growth a tick, and its limit.
 fn watched(members: &[(Arc<Member>, f64, f64, Limit)]) -> Watch {
@@ -19,7 +21,7 @@ fn watched(members: &[(Arc<Member>, f64, f64, Limit)]) -> Watch {
             let size = start + growth * f64::from(tick);
             batch.push(Arc::clone(member), [Sample { limit: Some(*limit), ..anon(size) }]);
         }
-        watch.take_in(&batch, &mut Vec::new());
+        watch.take_in(PROCESS, &batch, &mut Vec::new());
     }
     watch
 }
@@ -43,8 +45,13 @@ fn only_area(members: &[(Arc<Member>, f64, f64, Limit)]) -> AreaView {
 }
 
 fn shown(watch: &Watch, limits: &Limits, show_pid: bool) -> (Snapshot, LeftOut) {
-    let presentation =
-        Presentation { limits, show_pid, severity: watch.severity(), wall_offset_secs: 1000.0 };
+    let presentation = Presentation {
+        limits,
+        collectors: &Collectors::default(),
+        show_pid,
+        severity: watch.severity(),
+        wall_offset_secs: 1000.0,
+    };
     presentation.snapshot(watch, 2400, 7200.0)
 }
 
@@ -155,4 +162,21 @@ fn independent_errors_add_up_in_squares() {
     let together = sum(&estimate(3.0), &estimate(4.0));
     assert!((together.value - 7.0).abs() < 1e-12);
     assert!((together.upper - 7.5).abs() < 1e-12 && (together.lower - 6.5).abs() < 1e-12, "{together:?}");
+}
+
+#[test]
+fn a_collector_has_room_of_its_own_within_that_of_all() {
+    let narrow =
+        written::parse("collectors: {process: {series: 40}}", "a.yml", &|_| None).unwrap().collectors;
+    let fleet = fleet();
+    let presentation = Presentation {
+        limits: &NO_LIMITS,
+        collectors: &narrow,
+        show_pid: false,
+        severity: fleet.severity(),
+        wall_offset_secs: 0.0,
+    };
+    let (snapshot, left_out) = presentation.snapshot(&fleet, 2400, 7200.0);
+    assert_eq!(names(&snapshot), ["pool"]);
+    assert!(left_out.series > 0);
 }

@@ -4,7 +4,10 @@
 //! that is no growth: of each process only what it has grown by since it settled counts, so that a new worker with its
 //! warm-up adds nothing, and one that ends takes its growth along. Where no budget is in force nothing is remembered.
 
-use super::{Event, WatchedArea, WatchedMember};
+use super::{
+    Event,
+    source::{WatchedArea, WatchedMember, is_same},
+};
 use crate::{
     budget::Budget,
     config::Sensitivity,
@@ -143,7 +146,7 @@ impl BudgetedTarget {
         self.seen = moment.tick;
         let Some(budget) = &self.budget else { return };
         for part in watched.areas.iter().filter(|part| part.is_judged()) {
-            let position = self.areas.iter().position(|known| super::is_same(&known.area, &part.area));
+            let position = self.areas.iter().position(|known| is_same(&known.area, &part.area));
             let index = position.unwrap_or(self.areas.len());
             if position.is_none() {
                 self.areas.push(BudgetedArea::new(&part.area, budget, moment));

@@ -1,12 +1,12 @@
 //! What is remembered, on batches made by hand: who is here, who was replaced, who leaks.
 
 use super::*;
-use crate::{
-    config::Processes,
-    sample::{Generation, Kind, LimitSource, Unit},
-};
+use crate::config::Processes;
+use crate::sample::{Generation, Kind, Limit, LimitSource, Sample, Seconds, TargetInfo, Unit};
 
 const INTERVAL_SECS: f64 = 3.0;
+pub(in crate::run) const PROCESS: &str = "process";
+const OTHER: &str = "other";
 
 pub(in crate::run) fn member(target: &str, pid: u32, started_at: Seconds) -> Arc<Member> {
     Arc::new(Member {
@@ -15,6 +15,7 @@ pub(in crate::run) fn member(target: &str, pid: u32, started_at: Seconds) -> Arc
         identity: Identity { pid, start_ticks: u64::from(pid) },
         generation: Generation::default(),
         started_at,
+        group: "".into(),
     })
 }
 
@@ -23,8 +24,17 @@ pub(in crate::run) fn anon(size: f64) -> Sample {
     Sample { area: Area::new("anon", Unit::Bytes), size, limit: Some(limit) }
 }
 
+/// The terms of a collector of anonymous memory.
+pub(in crate::run) fn terms(collector: &'static str, interval_secs: f64) -> Terms {
+    Terms { collector, judged_areas: vec!["anon".into()], interval_secs, has_budgets: collector == PROCESS }
+}
+
+pub(in crate::run) fn watching_every(interval_secs: f64) -> Watch {
+    Watch::new(vec![terms(PROCESS, interval_secs)], interval_secs)
+}
+
 pub(in crate::run) fn watching() -> Watch {
-    Watch::new(vec!["anon".into()], INTERVAL_SECS)
+    watching_every(INTERVAL_SECS)
 }
 
 /// One tick after the other; each a list of who is there with what size.
@@ -39,7 +49,7 @@ fn feed(
         for (member, size) in present {
             batch.push(member, [anon(size)]);
         }
-        watch.take_in(&batch, &mut events);
+        watch.take_in(PROCESS, &batch, &mut events);
     }
     events
 }
@@ -105,7 +115,7 @@ fn an_expected_target_is_there_before_it_runs() {
     let mut watch = watching();
     let mut batch = Batch::new(0.0);
     batch.expected.push(Arc::new(Target { kind: Kind::Process, name: "db".into() }));
-    watch.take_in(&batch, &mut Vec::new());
+    watch.take_in(PROCESS, &batch, &mut Vec::new());
     assert!(watch.targets().all(|(_, record)| record.is_expected && record.members == 0));
     assert_eq!(watch.targets().count(), 1);
 }
@@ -130,6 +140,7 @@ fn a_program_that_runs_itself_anew_is_a_restart() {
         identity: first.identity,
         generation: Generation { execs: 1, ..first.generation },
         started_at: 0.0,
+        group: "".into(),
     });
     let mut watch = watching();
     feed(&mut watch, alone(&first, 60), 0);
@@ -164,9 +175,9 @@ fn a_reload_keeps_what_was_learned_unless_it_no_longer_fits() {
     let mut watch = watching();
     let ticks = (0..2400u32).map(|tick| vec![(Arc::clone(&leaking), 2e8 + f64::from(tick) * 1e5)]);
     feed(&mut watch, ticks, 0);
-    watch.reconfigure(vec!["anon".into()], 1.0);
+    watch.reconfigure(vec![terms(PROCESS, 1.0)], 1.0);
     assert_eq!((watch.judged_count(), watch.suspects().len()), (1, 1));
-    watch.reconfigure(vec!["anon".into()], 10.0);
+    watch.reconfigure(vec![terms(PROCESS, 10.0)], 10.0);
     assert_eq!((watch.judged_count(), watch.suspects().len()), (0, 0));
     let events = feed(&mut watch, alone(&leaking, 1), 2400);
     let ended = |event: &Event| matches!(event, Event::Episode { transition, .. } if transition.to == LeakState::None);
@@ -177,7 +188,7 @@ fn a_reload_keeps_what_was_learned_unless_it_no_longer_fits() {
 /// anonymous memory is flat but for some noise, and its page cache fills.
 fn confirmed_for_its_page_cache(judged_areas: Vec<Arc<str>>, seed: u32) -> u64 {
     const PAGE: f64 = 4096.0;
-    let mut watch = Watch::new(judged_areas, 30.0);
+    let mut watch = Watch::new(vec![Terms { judged_areas, ..terms(PROCESS, 30.0) }], 30.0);
     let reader = member("indexer", 1 + seed, 0.0);
     let mut noise = 0.0;
     for tick in 0..7 * 2880u32 {
@@ -187,7 +198,7 @@ fn confirmed_for_its_page_cache(judged_areas: Vec<Arc<str>>, seed: u32) -> u64 {
         let resident = Sample { area: Area::new("rss", Unit::Bytes), size: anonymous + mapped, limit: None };
         let mut batch = Batch::new(f64::from(tick) * 30.0);
         batch.push(Arc::clone(&reader), [anon(anonymous), resident]);
-        watch.take_in(&batch, &mut Vec::new());
+        watch.take_in(PROCESS, &batch, &mut Vec::new());
     }
     watch.targets().map(|(_, record)| record.episodes).sum()
 }
@@ -198,4 +209,46 @@ fn a_page_cache_that_fills_for_a_week_accuses_nobody() {
         assert_eq!(confirmed_for_its_page_cache(Processes::default().judge, seed), 0, "seed {seed}");
     }
     assert!(confirmed_for_its_page_cache(vec!["rss".into()], 0) > 0, "the cache alone would be a leak");
+}
+
+#[test]
+fn a_member_is_gone_when_its_own_collector_no_longer_has_it() {
+    let mut watch = Watch::new(vec![terms(PROCESS, 3.0), terms(OTHER, 30.0)], 3.0);
+    let mut see = |collector: &str, at: f64, present: Option<Arc<Member>>| {
+        let mut batch = Batch::new(at);
+        present.into_iter().for_each(|member| batch.push(member, [anon(1e6)]));
+        watch.take_in(collector, &batch, &mut Vec::new());
+        let mut names: Vec<String> =
+            watch.members().map(|watched| watched.member.target.name.to_string()).collect();
+        names.sort();
+        (names.join(" "), watch.targets().map(|(_, record)| record.restarts).sum::<u64>())
+    };
+    let (mine, theirs) = (member("mine", 1, 0.0), member("theirs", 1, 0.0));
+    assert_eq!(see(PROCESS, 0.0, Some(Arc::clone(&mine))), ("mine".into(), 0));
+    assert_eq!(see(OTHER, 0.0, Some(Arc::clone(&theirs))), ("mine theirs".into(), 0));
+    // Nine batches of the one in which the other has nothing to say, and one in which it has.
+    for tick in 1..10u32 {
+        let seen = see(PROCESS, f64::from(tick) * 3.0, Some(Arc::clone(&mine)));
+        assert_eq!(seen, ("mine theirs".into(), 0), "tick {tick}");
+    }
+    assert_eq!(see(OTHER, 30.0, Some(theirs)), ("mine theirs".into(), 0));
+    assert_eq!(see(PROCESS, 30.0, None).0, "theirs");
+    assert_eq!(see(OTHER, 60.0, None).0, "");
+    assert_eq!(see("nobody's", 60.0, Some(mine)).0, "", "a batch of nobody is of nobody");
+}
+
+#[test]
+fn each_collector_is_judged_at_its_own_interval() {
+    let mut watch = Watch::new(vec![terms(PROCESS, 3.0), terms(OTHER, 30.0)], 3.0);
+    let steady = member("steady", 1, -86_400.0);
+    for tick in 0..600u32 {
+        let mut batch = Batch::new(f64::from(tick) * 3.0);
+        batch.push(Arc::clone(&steady), [anon(1e6)]);
+        watch.take_in(PROCESS, &batch, &mut Vec::new());
+        if tick.is_multiple_of(10) {
+            watch.take_in(OTHER, &batch, &mut Vec::new());
+        }
+    }
+    let spoken: Vec<bool> = watch.members().map(|watched| watched.areas[0].finding().is_some()).collect();
+    assert_eq!(spoken, [true, true], "sixty samples are enough at any interval");
 }

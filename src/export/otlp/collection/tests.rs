@@ -7,7 +7,7 @@ use crate::{
         episode::LeakState,
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
     },
-    sample::{Area, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
+    sample::{Area, Counts, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
     snapshot::{AreaView, RuleView, TargetView, Verdict},
 };
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, Metric as Sent, MetricData};
@@ -46,6 +46,7 @@ fn area(name: &str, unit: Unit, finding: Option<Finding>) -> AreaView {
             finding: Some(finding),
             episode: None,
             leaked: 5.0,
+            explained: None,
         }),
     }
 }
@@ -58,6 +59,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         members: 2,
         restarts: 3,
         episodes: 4,
+        counts: Counts::default(),
         areas,
         rules: Vec::new(),
     }

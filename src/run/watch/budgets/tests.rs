@@ -3,8 +3,11 @@
 use super::{super::tests::*, *};
 use crate::{
     budget::Preset,
-    config::{Limits, written},
-    run::{present::Presentation, watch::Watch},
+    config::{Collectors, Limits, written},
+    run::{
+        present::Presentation,
+        watch::{Terms, Watch},
+    },
     sample::{Batch, Limit, Member, Sample},
 };
 
@@ -52,7 +55,7 @@ impl Held {
             batch.push(member, [sample]);
         }
         let mut events = Vec::new();
-        self.watch.take_in(&batch, &mut events);
+        self.watch.take_in(PROCESS, &batch, &mut events);
         self.tick += 1;
         for event in events {
             let Event::Budget(BudgetChange { target, area, change }) = event else { continue };
@@ -82,6 +85,7 @@ impl Held {
         let limits = Limits::default();
         let presentation = Presentation {
             limits: &limits,
+            collectors: &Collectors::default(),
             show_pid: false,
             severity: self.watch.severity(),
             wall_offset_secs: 0.0,
@@ -166,7 +170,8 @@ fn areas_that_are_not_judged_are_not_held_against_anything() {
     let worker = member("web", 1, -86_400.0);
     let mut held = Held::to_strict();
     held.run(300.0, &[(&worker, &|_| 100.0 * MB)]);
-    held.watch.reconfigure(Vec::new(), INTERVAL_SECS);
+    let nothing_judged = Terms { judged_areas: Vec::new(), ..terms(PROCESS, INTERVAL_SECS) };
+    held.watch.reconfigure(vec![nothing_judged], INTERVAL_SECS);
     held.run(3.0, &[(&worker, &|_| 100.0 * MB)]);
     assert_eq!((held.told_of("size"), held.rules().len()), (vec![Some(true), None], 0));
 }
@@ -181,7 +186,7 @@ fn a_limit_of_all_is_shared_and_a_limit_of_each_is_not() {
         );
         for (pid, limit) in (1..).zip(limits) {
             let sample = Sample { limit: Some(limit), ..anon(300.0) };
-            let watched = WatchedMember { member: member("web", pid, 0.0), seen: 0, areas: Vec::new() };
+            let watched = WatchedMember::new(member("web", pid, 0.0));
             let moment = Moment { at: 0.0, tick: 1, interval_secs: INTERVAL_SECS };
             area.add(&watched, &WatchedArea::new(&sample, 0.0), moment);
         }

@@ -8,7 +8,7 @@ use crate::{
     },
     run::watch::{
         Event,
-        tests::{anon, member, watching},
+        tests::{PROCESS, anon, member, watching, watching_every},
     },
     sample::Batch,
 };
@@ -22,7 +22,7 @@ fn tick(watch: &mut Watch, tick: u32, present: &[Arc<Member>]) -> Vec<Event> {
         batch.push(Arc::clone(member), [anon(1e8 + f64::from(tick * member.identity.pid) * 1e4)]);
     }
     let mut events = Vec::new();
-    watch.take_in(&batch, &mut events);
+    watch.take_in(PROCESS, &batch, &mut events);
     events
 }
 
@@ -47,7 +47,7 @@ fn after(ticks: u32) -> (Watch, [Arc<Member>; 2]) {
     (0..20).for_each(|at| drop(tick(&mut watch, at, &before)));
     let members = [member("web", 1, 40.0), member("db", 2, 30.0)];
     (20..ticks).for_each(|at| drop(tick(&mut watch, at, &members)));
-    let leaky = watch.members.get_mut(&members[0].identity).unwrap();
+    let leaky = watch.sources[0].members.get_mut(&members[0].identity).unwrap();
     let owner = Owner { identity: members[0].identity, area: "anon" };
     let at = f64::from(ticks - 1) * INTERVAL_SECS;
     leaky.areas[0].judge.as_mut().unwrap().believe(leak(), owner, at);
@@ -117,7 +117,13 @@ fn who_changed_meanwhile_begins_anew() {
     check(&[Arc::clone(&db)], 1, [1, 1]);
     check(&[member("web", 9, 320.0), Arc::clone(&db)], 1, [1, 2]);
     let another = |generation| {
-        Arc::new(Member { generation, info: web.info.clone(), target: Arc::clone(&web.target), ..*web })
+        Arc::new(Member {
+            generation,
+            info: web.info.clone(),
+            target: Arc::clone(&web.target),
+            group: web.group.clone(),
+            ..*web
+        })
     };
     check(&[another(Generation { program: 5, execs: 0 }), Arc::clone(&db)], 1, [1, 2]);
 
@@ -134,7 +140,7 @@ fn who_changed_meanwhile_begins_anew() {
 fn another_interval_or_table_or_the_future_is_noticed() {
     let (watch, members) = after(100);
     let bytes = watch.encode(Vec::new(), NO_BOUND).unwrap().bytes;
-    let mut slower = Watch::new(vec!["anon".into()], 60.0);
+    let mut slower = watching_every(60.0);
     slower.resume(Remembered::decode(&bytes, f64::MAX).unwrap());
     assert_eq!(slower.judged_count(), 0);
     assert_eq!(ended(&tick(&mut slower, 110, &members)), 1, "a confirmed leak does not end in silence");
@@ -146,7 +152,7 @@ fn another_interval_or_table_or_the_future_is_noticed() {
     let bytes = after(97).0.encode(Vec::new(), NO_BOUND).unwrap().bytes;
     let mut other_table = Remembered::decode(&bytes, f64::MAX).unwrap();
     other_table.model ^= 1;
-    for area in other_table.members.values_mut().flat_map(|watched| &mut watched.areas) {
+    for area in other_table.collectors[0].members.values_mut().flat_map(|watched| &mut watched.areas) {
         area.judge.as_mut().unwrap().forget_measures();
     }
     let mut measured_anew = watching();
