@@ -170,7 +170,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         detect::{
-            episode::{Episode, EpisodeId},
+            episode::{Episode, EpisodeId, USUAL},
             finding::{Estimate, Evidence, Pattern, Severity},
         },
         sample::{Area, Identity},
@@ -203,6 +203,7 @@ pub(super) mod tests {
             state: LeakState::None,
             confidence: 0.0,
             finding,
+            bar: USUAL,
             patience_secs: 0.0,
             state_bytes: 0,
             episode,
