@@ -54,9 +54,13 @@ impl Binned {
     /// The sum of all trees, in log-odds for a leak.
     #[must_use]
     pub fn log_odds(&self) -> f64 {
-        let trees = weights::QUESTIONS.chunks_exact(DEPTH).zip(weights::VOTES.chunks_exact(LEAVES));
-        let vote = |(questions, votes): (&[Question], &[i16])| votes.get(self.leaf(questions)).copied();
-        let votes: i32 = trees.filter_map(vote).map(i32::from).sum();
+        let bins = self.padded();
+        let (questions, votes) =
+            (weights::QUESTIONS.as_chunks::<DEPTH>().0, weights::VOTES.as_chunks::<LEAVES>().0);
+        let vote = |(questions, votes): (&[Question; DEPTH], &[i16; LEAVES])| {
+            votes.get(leaf(&bins, questions)).copied().map_or(0, i32::from)
+        };
+        let votes: i32 = questions.iter().zip(votes).map(vote).sum();
         (f64::from(votes) * weights::SCALE + weights::BIAS).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
     }
 
@@ -64,9 +68,10 @@ impl Binned {
     #[must_use]
     pub fn likeliest(&self, is_wanted: impl Fn(Pattern) -> bool) -> Pattern {
         let mut sums = [0i32; PATTERNS];
+        let bins = self.padded();
         let all = weights::PATTERN_VOTES.chunks_exact(PATTERNS << PATTERN_DEPTH);
-        for (questions, leaves) in weights::PATTERN_QUESTIONS.chunks_exact(PATTERN_DEPTH).zip(all) {
-            let votes = leaves.chunks_exact(PATTERNS).nth(self.leaf(questions)).unwrap_or_default();
+        for (questions, leaves) in weights::PATTERN_QUESTIONS.as_chunks::<PATTERN_DEPTH>().0.iter().zip(all) {
+            let votes = leaves.chunks_exact(PATTERNS).nth(leaf(&bins, questions)).unwrap_or_default();
             for (sum, vote) in sums.iter_mut().zip(votes) {
                 *sum += i32::from(*vote);
             }
@@ -78,12 +83,24 @@ impl Binned {
         wanted.max_by_key(|(_, sum)| *sum).map_or(Pattern::Stable, |(pattern, _)| pattern)
     }
 
-    fn leaf(&self, questions: &[Question]) -> usize {
-        questions.iter().enumerate().fold(0, |leaf, (bit, (feature, border))| {
-            let is_above = self.0.get(usize::from(*feature)).is_some_and(|bin| bin > border);
-            leaf | usize::from(is_above) << bit
-        })
+    /// The bytes with room for every number that a question can name, so that asking checks no bound.
+    fn padded(&self) -> [u8; 1 + u8::MAX as usize] {
+        let mut bins = [0; 1 + u8::MAX as usize];
+        for (padded, bin) in bins.iter_mut().zip(self.0) {
+            *padded = bin;
+        }
+        bins
     }
+}
+
+/// The number of the leaf that the answers lead to, below 2^`N`.
+#[expect(clippy::indexing_slicing, reason = "a byte is always an index into as many bins as there are bytes")]
+fn leaf<const N: usize>(bins: &[u8; 1 + u8::MAX as usize], questions: &[Question; N]) -> usize {
+    let mut leaf = 0;
+    for (bit, (feature, border)) in questions.iter().enumerate() {
+        leaf |= usize::from(bins[usize::from(*feature)] > *border) << bit;
+    }
+    leaf
 }
 
 /// A hash of all borders (FNV-1a by words).
