@@ -1,7 +1,7 @@
 """The detector beside a baseline at the same number of false alarms: what counts is who finds more, and sooner.
 
 The confirmations are decided anew from the trace that `analyze --every-look` writes, with another threshold and the
-detector's own patience: both of its bars, and that of high sureness, move by the same odds.
+detector's own patience.
 """
 import collections
 import json
@@ -10,7 +10,7 @@ import statistics
 
 # As in src/detect/episode.rs; `disagreements` finds out when they no longer fit.
 CONFIRM_AT = 0.87
-VERY_SURE_FACTOR = 4
+VERY_SURE_AT, VERY_SURE_FACTOR = 0.95, 4
 CLEAR_BELOW = 0.2
 # The thresholds that are tried, in log-odds.
 GRID = [step / 4 for step in range(-24, 33)]
@@ -37,31 +37,33 @@ def read(path):
 
 
 def read_trace(path):
-    """Of every look, by series: its time, its confidence, both bars in log-odds, how long a change of mind must last."""
+    """Of every look its time, its confidence and how long a change of mind must last, by series."""
     looks = collections.defaultdict(list)
     with open(path) as lines:
         for line in lines:
             verdict = json.loads(line)
             if "patience_seconds" in verdict:
-                bars = log_odds(verdict["confirm_from"]), log_odds(verdict["very_sure_from"])
-                look = (verdict["t"], verdict["confidence"], *bars, verdict["patience_seconds"])
+                look = (verdict["t"], verdict["confidence"], verdict["patience_seconds"])
                 looks[verdict["series"]].append(look)
     return looks
 
 
-def decide(looks, restarts, moved, clear_below):
-    """When it would have been confirmed and when not, with all bars moved by these log-odds: the state machine of the
-    detector, as verdicts."""
+def very_sure(confirm_at):
+    """The threshold of high sureness moves with that of confirmation."""
+    return share(log_odds(VERY_SURE_AT) + log_odds(confirm_at) - log_odds(CONFIRM_AT))
+
+
+def decide(looks, restarts, confirm_at, clear_below):
+    """When it would have been confirmed and when not, as verdicts: the state machine of the detector."""
     verdicts, restarts = [], list(restarts)
-    confirmed, sure, noted_at, doubt_since = False, None, None, None
-    for now, confidence, bar, very_sure, patience in looks:
+    confirmed, sure, noted_at, doubt_since, very_sure_at = False, None, None, None, very_sure(confirm_at)
+    for now, confidence, patience in looks:
         if restarts and restarts[0] <= now:
             if confirmed:
                 verdicts.append({"t": restarts[0], "state": "none"})
             confirmed, sure, noted_at, doubt_since = False, None, None, None
             restarts = [restart for restart in restarts if restart > now]
-        confirm_at = share(bar + moved)
-        factor = VERY_SURE_FACTOR if confidence >= share(very_sure + moved) else 1
+        factor = VERY_SURE_FACTOR if confidence >= very_sure_at else 1
         sure = (0.0 if sure is None else sure + factor * (now - noted_at)) if confidence >= confirm_at else None
         noted_at = now
         doubt_since = (now if doubt_since is None else doubt_since) if confidence < clear_below else None
@@ -112,10 +114,10 @@ class Moved:
     def outcome(self, odds):
         if odds not in self.known:
             # Lowered, the threshold of clearing goes down with it, or each confirmation would end at once.
-            moved = odds - log_odds(CONFIRM_AT)
-            clear_below = share(log_odds(CLEAR_BELOW) + min(0.0, moved))
+            down = min(0.0, odds - log_odds(CONFIRM_AT))
+            clear_below = share(log_odds(CLEAR_BELOW) + down)
             self.known[odds] = self.truth.outcome(
-                lambda name, restarts: decide(self.looks[name], restarts, moved, clear_below)
+                lambda name, restarts: decide(self.looks[name], restarts, share(odds), clear_below)
             )
         return self.known[odds]
 
@@ -135,6 +137,6 @@ class Moved:
         alarms = self.truth.score.alarms
         count = 0
         for name, restarts, _, _ in self.truth.series:
-            ours = decide(self.looks[name], restarts, 0.0, CLEAR_BELOW)
+            ours = decide(self.looks[name], restarts, CONFIRM_AT, CLEAR_BELOW)
             count += [a["t"] for a in alarms(ours)] != [a["t"] for a in alarms(verdicts[name])]
         return count

@@ -7,39 +7,17 @@ use std::fmt;
 
 /// From this confidence on a leak is suspected.
 pub const SUSPECT_AT: f64 = 0.7;
-/// Time at a bar's high sureness counts so many times: the surer it is, the less it has to wait.
+/// From this confidence on, held for a [patience](patience_secs), a leak is confirmed.
+pub const CONFIRM_AT: f64 = 0.87;
+/// From this confidence on, time counts [`VERY_SURE_FACTOR`] times: the surer it is, the less it has to wait.
+pub const VERY_SURE_AT: f64 = 0.95;
+/// How much faster.
 const VERY_SURE_FACTOR: f64 = 4.0;
 /// Below this confidence, held for a [patience](patience_secs), an episode ends. Far below the other two, so that a
 /// verdict at the edge does not flap.
 pub const CLEAR_BELOW: f64 = 0.2;
 /// How long a change of mind must last, in seconds of the grid: one look is a coincidence, and so are its neighbours.
 const PATIENCE_SECS: f64 = 1200.0;
-/// Processes up to this age are young, in seconds of the grid.
-const YOUNG_SECS: f64 = 6.0 * 3600.0;
-
-/// How sure it must be for a confirmation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bar {
-    /// From this confidence on, held for a [patience](patience_secs), a leak is confirmed.
-    pub confirm_at: f64,
-    /// From this one on, time counts [`VERY_SURE_FACTOR`] times.
-    pub very_sure_at: f64,
-}
-
-/// The bar for most. On seeds 201 and 202 of the benchmark's generator: one false alarm in 37 days of a process, and
-/// seven in eight leaks.
-pub const USUAL: Bar = Bar { confirm_at: 0.87, very_sure_at: 0.95 };
-/// The bar for the young that are sampled closely: whoever looks every few seconds at a program that has just started
-/// wants to hear of a leak within the hour. On seeds 211 to 214: one false alarm in eleven days made of such hours.
-pub const EAGER: Bar = Bar { confirm_at: 0.84, very_sure_at: 0.95 };
-
-impl Bar {
-    /// The bar for a process of this age in seconds of the grid, sampled closely or not.
-    #[must_use]
-    pub fn of(age_secs: Seconds, is_close: bool) -> Self {
-        if is_close && age_secs <= YOUNG_SECS { EAGER } else { USUAL }
-    }
-}
 
 /// What people are told of an area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,18 +119,18 @@ impl EpisodeTracker {
     }
 
     /// Takes in a new verdict (none: too little evidence) of the owner's area at `now`. A change of mind must last for
-    /// the patience, in seconds.
+    /// `patience_secs`.
     pub fn step(
         &mut self,
         finding: Option<&Finding>,
         owner: Owner<'_>,
         now: Seconds,
-        (bar, patience_secs): (Bar, f64),
+        patience_secs: f64,
     ) -> Option<Transition> {
         let from = self.state();
         // Thin evidence is no doubt: after a gap there is nothing to say for a while, and what was said stands.
         let finding = finding?;
-        self.note(finding, now, bar);
+        self.note(finding, now);
         let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= patience_secs);
         if lasted(self.doubt_since) {
             return self.end(from);
@@ -182,12 +160,12 @@ impl EpisodeTracker {
     }
 
     /// Remembers since when it has been sure, or in doubt.
-    fn note(&mut self, finding: &Finding, now: Seconds, bar: Bar) {
+    fn note(&mut self, finding: &Finding, now: Seconds) {
         let keep = |holds: bool, since: Option<Seconds>| holds.then(|| since.unwrap_or(now));
         let since_last = self.noted_at.map_or(0.0, |before| now - before);
-        let factor = if finding.confidence >= bar.very_sure_at { VERY_SURE_FACTOR } else { 1.0 };
+        let factor = if finding.confidence >= VERY_SURE_AT { VERY_SURE_FACTOR } else { 1.0 };
         let sure_secs = self.sure_secs.map_or(0.0, |secs| secs + factor * since_last);
-        self.sure_secs = (finding.confidence >= bar.confirm_at).then_some(sure_secs);
+        self.sure_secs = (finding.confidence >= CONFIRM_AT).then_some(sure_secs);
         self.noted_at = Some(now);
         self.doubt_since = keep(finding.confidence < CLEAR_BELOW, self.doubt_since);
     }
@@ -209,8 +187,6 @@ pub fn patience_secs(pace: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::detect::finding::{Estimate, Evidence, Pattern, Severity};
-
-    const BAR: Bar = Bar { confirm_at: 0.9, very_sure_at: 0.96 };
 
     fn finding(confidence: f64) -> Finding {
         Finding {
@@ -234,7 +210,7 @@ mod tests {
             .iter()
             .zip(1u8..)
             .map(|(confidence, now)| {
-                tracker.step(Some(&finding(*confidence)), owner, f64::from(now), (BAR, 2.0));
+                tracker.step(Some(&finding(*confidence)), owner, f64::from(now), 2.0);
                 tracker.state()
             })
             .collect();
@@ -255,18 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_is_lower_for_the_young_that_are_sampled_closely() {
-        assert_eq!(Bar::of(600.0, true), EAGER);
-        assert_eq!(Bar::of(600.0, false), USUAL);
-        assert_eq!(Bar::of(7.0 * 3600.0, true), USUAL);
-    }
-
-    #[test]
     fn thin_evidence_changes_nothing() {
         let mut tracker = EpisodeTracker::default();
         let owner = Owner { identity: Identity { pid: 1, start_ticks: 2 }, area: "anon" };
-        tracker.step(Some(&finding(0.8)), owner, 1.0, (BAR, 2.0));
-        assert_eq!(tracker.step(None, owner, 2.0, (BAR, 2.0)), None);
+        tracker.step(Some(&finding(0.8)), owner, 1.0, 2.0);
+        assert_eq!(tracker.step(None, owner, 2.0, 2.0), None);
         assert_eq!(tracker.state(), LeakState::Suspected);
     }
 }

@@ -4,7 +4,7 @@
 //! this and read the same finding and the same state from it.
 
 use super::{
-    episode::{Bar, Episode, EpisodeTracker, LeakState, Transition, patience_secs},
+    episode::{Episode, EpisodeTracker, LeakState, Transition, patience_secs},
     finding::Finding,
     judgement::{Circumstances, Judgement, Scratch},
     severity,
@@ -94,8 +94,7 @@ impl Judge {
         let previous = self.finding.take();
         self.finding = self.judgement.update(&self.ladder, closed, circumstances, previous.as_ref(), scratch);
         self.grade(&scratch.severity);
-        let standard = (self.bar(circumstances.started_at), self.patience_secs());
-        let transition = self.tracker.step(self.finding.as_ref(), owner, at, standard);
+        let transition = self.tracker.step(self.finding.as_ref(), owner, at, self.patience_secs());
         Step { looked: true, transition }
     }
 
@@ -123,12 +122,6 @@ impl Judge {
     #[must_use]
     pub fn finding(&self) -> Option<&Finding> {
         self.finding.as_ref()
-    }
-
-    /// How sure it must be now for a confirmation, of a process that started then.
-    #[must_use]
-    pub fn bar(&self, started_at: Seconds) -> Bar {
-        Bar::of((self.ladder.last_at() - started_at) / self.ladder.pace(), self.ladder.finest() == 0)
     }
 
     /// How long a change of mind must last, in seconds.
@@ -165,7 +158,7 @@ impl Judge {
 
     /// Takes a verdict from outside for one of its own, and for one that has lasted.
     pub(crate) fn believe(&mut self, finding: Finding, owner: Owner<'_>, at: Seconds) {
-        self.tracker.step(Some(&finding), owner, at, (super::episode::USUAL, 0.0));
+        self.tracker.step(Some(&finding), owner, at, 0.0);
         self.finding = Some(finding);
     }
 }

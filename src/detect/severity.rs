@@ -4,11 +4,12 @@
 //!
 //! [table]: crate::severity::Table
 
-use super::{episode::SUSPECT_AT, finding::Finding};
+use super::{
+    episode::{CONFIRM_AT, SUSPECT_AT},
+    finding::Finding,
+};
 use crate::severity::{Row, Severity, Table};
 
-/// From this confidence on it is sure enough not to be graded milder.
-const SURE_AT: f64 = 0.9;
 const HOUR_SECS: f64 = 3600.0;
 const DAY_SECS: f64 = 24.0 * HOUR_SECS;
 /// Growth of half the size in a day matters even where no limit is known.
@@ -30,12 +31,12 @@ pub fn built_in() -> Table {
         growth_per_day,
     };
     let rows = vec![
-        before(Severity::Critical, SURE_AT, 1.0),
-        before(Severity::High, SURE_AT, 4.0),
+        before(Severity::Critical, CONFIRM_AT, 1.0),
+        before(Severity::High, CONFIRM_AT, 4.0),
         before(Severity::High, SUSPECT_AT, 1.0),
-        before(Severity::Medium, SURE_AT, 48.0),
+        before(Severity::Medium, CONFIRM_AT, 48.0),
         before(Severity::Medium, SUSPECT_AT, 4.0),
-        any(Severity::Medium, SURE_AT, Some(FAST_SHARE_PER_DAY)),
+        any(Severity::Medium, CONFIRM_AT, Some(FAST_SHARE_PER_DAY)),
         any(Severity::Low, SUSPECT_AT, None),
     ];
     Table { rows }

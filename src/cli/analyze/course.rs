@@ -7,7 +7,7 @@
 use super::csv::Point;
 use crate::{
     detect::{
-        episode::{Bar, Episode, LeakState},
+        episode::{Episode, LeakState},
         finding::Finding,
         judge::{Judge, Owner},
         judgement::{Circumstances, Scratch},
@@ -63,8 +63,6 @@ pub(super) struct Standing<'a> {
     pub(super) confidence: f64,
     /// The verdict; none while there is too little evidence.
     pub(super) finding: Option<&'a Finding>,
-    /// How sure the detector wants to be for a confirmation.
-    pub(super) bar: Bar,
     /// How long the detector wants a change of mind about it to last, in seconds.
     pub(super) patience_secs: f64,
     /// Bytes that the judge takes.
@@ -189,7 +187,6 @@ impl<'a> Course<'a> {
             state: judge.state(),
             confidence: *last_confidence,
             finding: judge.finding(),
-            bar: judge.bar(self.life.started_at),
             patience_secs: judge.patience_secs(),
             state_bytes: judge.state_bytes(),
             episode: judge.episode(),

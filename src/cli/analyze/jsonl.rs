@@ -24,10 +24,6 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     leaked_objects: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    confirm_from: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    very_sure_from: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     patience_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_bytes: Option<usize>,
@@ -78,8 +74,6 @@ impl<W: Write> Audience for Lines<'_, W> {
             since: standing.episode.filter(|_| !is_short).map(|episode| episode.since),
             leaked_bytes,
             leaked_objects,
-            confirm_from: look.map(|look| look.bar.confirm_at),
-            very_sure_from: look.map(|look| look.bar.very_sure_at),
             patience_seconds: look.map(|look| look.patience_secs),
             state_bytes: (self.every_look && standing.occasion == Occasion::End)
                 .then_some(standing.state_bytes),

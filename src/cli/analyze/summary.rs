@@ -170,7 +170,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         detect::{
-            episode::{Episode, EpisodeId, USUAL},
+            episode::{Episode, EpisodeId},
             finding::{Estimate, Evidence, Pattern, Severity},
         },
         sample::{Area, Identity},
@@ -203,7 +203,6 @@ pub(super) mod tests {
             state: LeakState::None,
             confidence: 0.0,
             finding,
-            bar: USUAL,
             patience_secs: 0.0,
             state_bytes: 0,
             episode,
