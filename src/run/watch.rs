@@ -5,9 +5,10 @@ use crate::{
     config::Sensitivity,
     detect::{
         episode::{LeakState, Transition},
-        finding::Finding,
+        finding::{Finding, Pattern},
         judge::{Judge, Owner, Step},
         judgement::{Circumstances, Scratch},
+        pair::Relation,
         severity,
     },
     sample::{Area, Batch, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
@@ -66,6 +67,9 @@ pub(super) struct WatchedArea {
     pub(super) limit: Option<Limit>,
     pub(super) sampled_at: Seconds,
     judge: Option<Box<Judge>>,
+    /// What its growth is called beside another area of the same process, where that says more.
+    #[serde(skip)]
+    paired: Option<Pattern>,
 }
 
 /// A target's history.
@@ -224,31 +228,36 @@ impl Watch {
             known.unwrap_or_else(|| WatchedMember { member: Arc::clone(member), seen: 0, areas: Vec::new() });
         watched.member = Arc::clone(member);
         watched.seen = self.tick;
+        let mut looked = false;
         for sample in samples {
-            self.take_in_sample(&mut watched, sample, at, events);
+            looked |= self.take_in_sample(&mut watched, sample, at, events);
+        }
+        if looked {
+            watched.pair_areas();
         }
         self.members.insert(member.identity, watched);
     }
 
+    /// Takes in a sample and says whether there was a new look at its area.
     fn take_in_sample(
         &mut self,
         watched: &mut WatchedMember,
         sample: &Sample,
         at: Seconds,
         events: &mut Vec<Event>,
-    ) {
+    ) -> bool {
         let position = watched.areas.iter().position(|known| is_same(&known.area, &sample.area));
         let index = position.unwrap_or(watched.areas.len());
         if position.is_none() {
             watched.areas.reserve_exact(1);
             watched.areas.push(WatchedArea::new(sample, at));
         }
-        let Some(area) = watched.areas.get_mut(index) else { return };
+        let Some(area) = watched.areas.get_mut(index) else { return false };
         area.size = sample.size;
         area.limit = sample.limit.or(area.limit);
         area.sampled_at = at;
         if !self.judged_areas.contains(&area.area.name) {
-            return;
+            return false;
         }
         let interval_secs = self.interval_secs;
         let judge = area.judge.get_or_insert_with(|| {
@@ -264,7 +273,7 @@ impl Watch {
         if let Some(finding) = judge.finding().filter(|_| looked) {
             events.push(Event::Verdict(finding.clone(), area.area.unit));
         }
-        let Some(transition) = transition else { return };
+        let Some(transition) = transition else { return looked };
         if transition.to == LeakState::Confirmed
             && let Some(record) = self.targets.get_mut(&watched.member.target)
         {
@@ -274,8 +283,9 @@ impl Watch {
             member: Arc::clone(&watched.member),
             area: area.area.clone(),
             transition,
-            finding: judge.finding().cloned(),
+            finding: area.told(),
         });
+        looked
     }
 
     fn forget_the_gone(&mut self, at: Seconds, events: &mut Vec<Event>) {
@@ -405,6 +415,26 @@ impl TargetRecord {
     }
 }
 
+impl WatchedMember {
+    /// Puts areas that belong together side by side, and names what they show.
+    fn pair_areas(&mut self) {
+        if self.areas.iter().filter(|area| area.is_judged()).count() < 2 {
+            return;
+        }
+        let paired: Vec<Option<Pattern>> = self.areas.iter().map(|area| self.pattern_beside(area)).collect();
+        for (area, pattern) in self.areas.iter_mut().zip(paired) {
+            area.paired = pattern;
+        }
+    }
+
+    fn pattern_beside(&self, area: &WatchedArea) -> Option<Pattern> {
+        let finding = area.finding()?;
+        self.areas
+            .iter()
+            .find_map(|other| Relation::of(&area.area, &other.area)?.name(finding, other.finding()?))
+    }
+}
+
 impl WatchedArea {
     fn new(sample: &Sample, at: Seconds) -> Self {
         Self {
@@ -413,6 +443,7 @@ impl WatchedArea {
             limit: sample.limit,
             sampled_at: at,
             judge: None,
+            paired: None,
         }
     }
 
@@ -429,6 +460,12 @@ impl WatchedArea {
     /// The last verdict.
     pub(super) fn finding(&self) -> Option<&Finding> {
         self.judge.as_ref()?.finding()
+    }
+
+    /// The last verdict as people are told it: with what another area of the process says of it.
+    pub(super) fn told(&self) -> Option<Finding> {
+        let finding = self.finding()?;
+        Some(Finding { pattern: self.paired.unwrap_or(finding.pattern), ..finding.clone() })
     }
 
     /// The open episode.
