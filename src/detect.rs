@@ -9,6 +9,7 @@ pub mod horizon;
 pub mod features;
 pub mod model;
 pub mod pattern;
+pub mod pair;
 pub mod limit;
 pub mod severity;
 pub mod judgement;

@@ -132,4 +132,19 @@ pub struct Evidence {
     pub recent_pace: f64,
     /// Whether the unit is bytes (objects otherwise).
     pub bytes: bool,
+    /// How the last lives of the same service went, where there were any.
+    pub last_lives: Option<LastLives>,
+}
+
+/// How the last lives of a service went.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastLives {
+    /// How many of them in a row, the last one included, had levelled off; 0 where the last one had not.
+    pub levelled: u16,
+    /// By which age the last one had, in seconds; none where it had not.
+    pub levelled_after_secs: Option<f32>,
+    /// How old the last one became, in seconds.
+    pub age_secs: f32,
+    /// How far the floor of the last one rose in all, in units.
+    pub rise: f32,
 }

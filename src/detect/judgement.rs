@@ -9,7 +9,7 @@
 
 use super::{
     features::{ALL_FEATURES, Context},
-    finding::{Estimate, Evidence, Finding, Pattern, Severity},
+    finding::{Estimate, Evidence, Finding, LastLives, Pattern, Severity},
     horizon::{FEATURES, Horizon, Subject, narrow},
     limit,
     model::Binned,
@@ -37,6 +37,8 @@ const EVEN_ODDS: f64 = 0.5;
 const AGREES_FROM: f64 = 3.0;
 /// A longer horizon shows the same growth if it has at least this share of its pace.
 const AGREEING_PACE: f64 = 0.2;
+/// Of a last life that rose by less than this share of its size, and did not level off, there is nothing to tell.
+const TOLD_SHARE: f32 = 0.01;
 
 /// What is remembered between two verdicts on one area.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -273,6 +275,7 @@ impl Judgement {
             horizons: u8::try_from(agreeing).unwrap_or(u8::MAX),
             recent_pace: horizon.shape.recent_pace,
             bytes: circumstances.unit == Unit::Bytes,
+            last_lives: self.past.as_deref().and_then(|past| last_lives(past, ladder.pace())),
         };
         let (since, floor_before) = if leaks {
             origin(*level, horizon, ladder, &subject(ladder, circumstances), scratch)
@@ -299,6 +302,19 @@ struct Deciding {
     level: usize,
     horizon: Horizon,
     confidence: f64,
+}
+
+/// What is told of the lives before: nothing where the last one was too short, or seen too late, to show anything;
+/// `pace` is 1 but for trials in fast motion.
+fn last_lives(past: &PastLife, pace: f64) -> Option<LastLives> {
+    let real = |secs: f32| narrow(f64::from(secs) * pace);
+    let shows = past.levelled > 0 || past.rise > TOLD_SHARE * past.size;
+    shows.then(|| LastLives {
+        levelled: past.levelled,
+        levelled_after_secs: past.levelled_after_secs.map(real),
+        age_secs: real(past.age_secs),
+        rise: past.rise,
+    })
 }
 
 fn subject(ladder: &Ladder, circumstances: &Circumstances) -> Subject {

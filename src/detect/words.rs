@@ -1,10 +1,12 @@
 //! Evidence in words: the sentence that a person reads beside the number.
 
-use super::finding::Evidence;
+use super::finding::{Evidence, LastLives};
 use std::fmt;
 
-/// Below this share of the overall pace the last third counts as a plateau.
-const PLATEAU_PACE: f64 = 0.35;
+/// Below this share of the overall pace the last third is on the way to a plateau,
+const LEVELLING_PACE: f64 = 0.35;
+/// and below this one it is there.
+const PLATEAU_PACE: f64 = 0.05;
 /// Above this share the last third counts as faster than before.
 const FASTER_PACE: f64 = 1.6;
 
@@ -26,11 +28,42 @@ impl fmt::Display for Evidence {
         if self.rise <= 0.0 {
             return Ok(());
         }
-        f.write_str(match self.recent_pace {
-            pace if pace < PLATEAU_PACE => "; it is levelling off",
-            pace if pace > FASTER_PACE => "; it is getting faster",
-            _ => "; no plateau",
-        })
+        match self.recent_pace {
+            pace if pace < PLATEAU_PACE => f.write_str("; it has levelled off")?,
+            pace if pace < LEVELLING_PACE => {
+                write!(f, "; it is levelling off, at {:.0} % of its pace", pace * 100.0)?;
+            }
+            pace if pace > FASTER_PACE => write!(f, "; it is getting faster, at {pace:.1} times its pace")?,
+            _ => f.write_str("; no plateau")?,
+        }
+        self.last_lives.map_or(Ok(()), |lives| write!(f, "; {}", Lives { lives, bytes: self.bytes }))
+    }
+}
+
+/// The last lives of a service with their unit.
+struct Lives {
+    lives: LastLives,
+    bytes: bool,
+}
+
+impl fmt::Display for Lives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LastLives { levelled, levelled_after_secs, age_secs, rise } = self.lives;
+        let rose = Amount { value: f64::from(rise.max(0.0)), bytes: self.bytes };
+        let Some(after) = levelled_after_secs.map(|secs| Span(f64::from(secs))) else {
+            let age = Span(f64::from(age_secs));
+            return write!(
+                f,
+                "the last start of this service had risen by {rose} at the age of {age}, without levelling off"
+            );
+        };
+        match levelled {
+            0 | 1 => write!(f, "the last start of this service levelled off within {after}, after {rose}"),
+            several => write!(
+                f,
+                "the last {several} starts of this service levelled off, the last one within {after}, after {rose}"
+            ),
+        }
     }
 }
 
@@ -98,6 +131,7 @@ mod tests {
             horizons: 3,
             recent_pace: 1.0,
             bytes: true,
+            last_lives: None,
         };
         assert_eq!(
             evidence.to_string(),
@@ -107,6 +141,49 @@ mod tests {
         assert_eq!(
             one.to_string(),
             "the floor fell 2.5 GB in 6 h 10 min, 34 of 36 steps going up, seen on 1 horizon"
+        );
+    }
+
+    fn check(evidence: Evidence, ending: &str) {
+        let beginning = "the floor rose 40 MB in 20 min, 9 of 10 steps going up; ";
+        let rising =
+            Evidence { rise: 40e6, window_secs: 1200.0, steps_up: 9, steps: 10, bytes: true, ..evidence };
+        assert_eq!(rising.to_string(), format!("{beginning}{ending}"));
+    }
+
+    #[test]
+    fn how_far_it_has_levelled_off_is_said() {
+        let at = |recent_pace| Evidence { recent_pace, ..Evidence::default() };
+        check(at(-0.4), "it has levelled off");
+        check(at(0.04), "it has levelled off");
+        check(at(0.2), "it is levelling off, at 20 % of its pace");
+        check(at(0.36), "no plateau");
+        check(at(1.9), "it is getting faster, at 1.9 times its pace");
+    }
+
+    #[test]
+    fn what_the_last_lives_did_is_said() {
+        let lives = |levelled, levelled_after_secs, rise| Evidence {
+            recent_pace: 1.0,
+            last_lives: Some(LastLives { levelled, levelled_after_secs, age_secs: 32_400.0, rise }),
+            ..Evidence::default()
+        };
+        check(
+            lives(0, None, 1.2e9),
+            "no plateau; the last start of this service had risen by 1.2 GB at the age of 9 h 0 min, without levelling \
+             off",
+        );
+        check(
+            lives(1, Some(1296.0), 4e8),
+            "no plateau; the last start of this service levelled off within 22 min, after 400 MB",
+        );
+        check(
+            lives(3, Some(1296.0), 4e8),
+            "no plateau; the last 3 starts of this service levelled off, the last one within 22 min, after 400 MB",
+        );
+        check(
+            lives(1, Some(16.0), -5e6),
+            "no plateau; the last start of this service levelled off within 16 s, after 0 B",
         );
     }
 

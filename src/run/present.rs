@@ -114,12 +114,12 @@ impl Presentation<'_> {
     fn verdict(&self, parts: &[&WatchedArea], time_to_limit: Option<Estimate>) -> Option<Verdict> {
         let judged: Vec<&&WatchedArea> = parts.iter().filter(|part| part.is_judged()).collect();
         let worst = judged.iter().max_by(|one, other| worse(one, other))?;
-        let finding = worst.finding().map(|finding| {
+        let finding = worst.told().map(|finding| {
             let growth = growth_together(parts).unwrap_or(finding.growth);
             let of_parts =
                 parts.iter().filter_map(|part| part.finding()).map(|finding| finding.severity).max();
             let since = finding.since + self.wall_offset_secs;
-            let together = Finding { growth, time_to_limit, since, ..finding.clone() };
+            let together = Finding { growth, time_to_limit, since, ..finding };
             let severity = severity::of(&together, self.severity).max(of_parts.unwrap_or_default());
             Finding { severity, ..together }
         });

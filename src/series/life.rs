@@ -12,6 +12,12 @@ const MARKS: usize = 12;
 const FIRST_MARK_SECS: f64 = 16.0;
 /// How many times older each is than the one before.
 const MARK_RATIO: f64 = 3.0;
+/// A life has levelled off at the mark from which on its rise stays within this share of the whole of it,
+const PLATEAU_SHARE_OF_RISE: f64 = 0.1;
+/// or this share of its size,
+const PLATEAU_SHARE_OF_SIZE: f64 = 0.01;
+/// if it lived for this many times as long, so that there was a plateau to be seen.
+const PLATEAU_LASTS: f64 = 3.0;
 
 /// The rise of the floor since the start of one life, at some ages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +45,10 @@ pub struct PastLife {
     pub recent_pace: f32,
     /// How much better a levelling curve fitted it than a line.
     pub saturation_gain: f32,
+    /// At which mark it had levelled off, in seconds; none where it had not.
+    pub levelled_after_secs: Option<f32>,
+    /// How many lives in a row, this one the last of them, had levelled off.
+    pub levelled: u16,
     rises: [f32; MARKS],
 }
 
@@ -98,6 +108,8 @@ impl Life {
     /// What is remembered when this life ends at an age, after the lives of `before`.
     #[must_use]
     pub fn end(&self, age_secs: Seconds, before: Option<&PastLife>) -> PastLife {
+        let levelled_after_secs = self.levelled_after(age_secs);
+        let levelled_before = before.map_or(0, |past| past.levelled);
         PastLife {
             lives: before.map_or(0, |past| past.lives).saturating_add(1),
             age_secs: narrow(age_secs),
@@ -106,13 +118,28 @@ impl Life {
             strength: f32::NAN,
             recent_pace: f32::NAN,
             saturation_gain: f32::NAN,
+            levelled_after_secs: levelled_after_secs.map(narrow),
+            levelled: levelled_after_secs.map_or(0, |_| levelled_before.saturating_add(1)),
             rises: self.rises,
         }
     }
+
+    /// The age at which it had levelled off, if it had when it ended at `age_secs`.
+    fn levelled_after(&self, age_secs: Seconds) -> Option<Seconds> {
+        let whole = self.rise();
+        let tolerance =
+            (PLATEAU_SHARE_OF_RISE * whole.abs()).max(PLATEAU_SHARE_OF_SIZE * self.newest_floor.abs());
+        let seen = self.rises.iter().zip(marks()).filter(|(rise, _)| !rise.is_nan());
+        let is_level = |rise: f32| (whole - f64::from(rise)).abs() <= tolerance;
+        let on_the_plateau = seen.rev().take_while(|(rise, _)| is_level(**rise)).last();
+        on_the_plateau.map(|(_, age)| age).filter(|age| age_secs >= PLATEAU_LASTS * age)
+    }
 }
 
-fn marks() -> impl Iterator<Item = Seconds> {
-    (0..MARKS).map(mark)
+/// The ages at which the rise is noted.
+fn marks() -> impl DoubleEndedIterator<Item = Seconds> + ExactSizeIterator {
+    let ages: [Seconds; MARKS] = std::array::from_fn(mark);
+    ages.into_iter()
 }
 
 fn mark(number: usize) -> Seconds {
@@ -159,5 +186,35 @@ mod tests {
             ratios.len() == 5 && ratios[1..].iter().all(|ratio| (0.3..0.55).contains(ratio)),
             "{ratios:?}"
         );
+    }
+
+    /// After which age each of some lives had levelled off, and how many in a row the last one ends.
+    fn check(lives: &[(&dyn Fn(f64) -> f64, u32)], levelled_after: &[Option<f64>], levelled: u16) {
+        let mut past = None;
+        let mut after = Vec::new();
+        for (size, until) in lives {
+            let mut life = Life::default();
+            for age in (0..*until).step_by(12) {
+                life.note(f64::from(age), size(f64::from(age)), 12.0);
+            }
+            let ended = life.end(f64::from(*until), past.as_ref());
+            after.push(ended.levelled_after_secs.map(f64::from));
+            past = Some(ended);
+        }
+        assert_eq!(after, levelled_after);
+        assert_eq!(past.map(|past| past.levelled), Some(levelled));
+    }
+
+    #[test]
+    fn a_warm_up_levels_off_and_a_leak_does_not() {
+        let warm_up = |age: f64| 1e8 + 3e8 * (1.0 - (-age / 400.0).exp());
+        let leak = |age: f64| 1e8 + 1e4 * age;
+        let flat = |_: f64| 1e8;
+        check(&[(&warm_up, 7200)], &[Some(1296.0)], 1);
+        check(&[(&leak, 7200)], &[None], 0);
+        check(&[(&flat, 7200)], &[Some(16.0)], 1);
+        check(&[(&warm_up, 2000)], &[None], 0);
+        check(&[(&leak, 7200), (&warm_up, 7200), (&warm_up, 7200)], &[None, Some(1296.0), Some(1296.0)], 2);
+        check(&[(&warm_up, 7200), (&leak, 7200)], &[Some(1296.0), None], 0);
     }
 }

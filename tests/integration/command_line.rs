@@ -16,15 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn run(flags: &[&str]) -> (Option<i32>, String) {
     let mut process = Process::start(Exporter::command().args(flags));
     let status = process.wait(PATIENCE);
-    // The readers of its output may lag behind its end.
-    let mut before = process.output();
-    let output = wait_for("the rest of the output", PATIENCE, || {
-        crate::process::pause(Duration::from_millis(100));
-        let now = process.output();
-        let is_all = now == before;
-        before.clone_from(&now);
-        is_all.then_some(now)
-    });
+    let output =
+        wait_for("the rest of the output", PATIENCE, || process.has_said_all().then(|| process.output()));
     (status.code(), output)
 }
 

@@ -10,7 +10,7 @@ use memleak_exporter::{
     detect::{
         episode::LeakState,
         features,
-        finding::{Estimate, Finding, Pattern, Severity},
+        finding::{Estimate, Evidence, Finding, Pattern, Severity},
         judge::{Judge, Owner},
         judgement::{Circumstances, Scratch},
     },
@@ -233,8 +233,9 @@ fn a_restart_adds_a_memory(trial: Trial) {
             check_sound(&with)?;
             // Surer or less sure, it may take its estimates from another horizon, and keeps them for a while.
             agree &= (with.confidence >= EVEN_ODDS) == (without.confidence >= EVEN_ODDS);
-            // Nor need it have the same name: who levelled off the last time may do so again.
-            let estimates = |finding| Finding {
+            // Nor need it have the same name: who levelled off the last time may do so again. And only one can tell.
+            let estimates = |finding: Finding| Finding {
+                evidence: Evidence { last_lives: None, ..finding.evidence },
                 confidence: 0.0,
                 severity: Severity::None,
                 pattern: Pattern::Stable,

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ pub(crate) struct Process {
     pub(crate) name: String,
     child: Child,
     output: Arc<Mutex<String>>,
+    readers: [JoinHandle<()>; 2],
 }
 
 impl Process {
@@ -27,9 +28,11 @@ impl Process {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let output = Arc::default();
-        read_along(child.stdout.take().expect("piped"), &output);
-        read_along(child.stderr.take().expect("piped"), &output);
-        Self { name, child, output }
+        let readers = [
+            read_along(child.stdout.take().expect("piped"), &output),
+            read_along(child.stderr.take().expect("piped"), &output),
+        ];
+        Self { name, child, output, readers }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -41,12 +44,19 @@ impl Process {
         self.output.lock().expect("no test panics while holding it").clone()
     }
 
+    /// Whether it has closed both outputs and all of them was read, which may be a while after its end.
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.readers.iter().all(JoinHandle::is_finished)
+    }
+
     /// Waits for a line with this text and returns it.
     pub(crate) fn line_with(&mut self, text: &str, patience: Duration) -> String {
         let what = format!("{} to say {text:?}", self.name);
         wait_for(&what, patience, || {
+            let has_said_all = self.has_said_all();
             let found = self.output().lines().find(|line| line.contains(text)).map(str::to_owned);
             if found.is_none()
+                && has_said_all
                 && let Some(status) = self.child.try_wait().expect("our own child")
             {
                 panic!("{} ended with {status} before it said {text:?}:\n{}", self.name, self.output());
@@ -88,7 +98,7 @@ impl Drop for Process {
     }
 }
 
-fn read_along(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
+fn read_along(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> JoinHandle<()> {
     let output = Arc::clone(output);
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
@@ -96,7 +106,7 @@ fn read_along(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
             output.push_str(&String::from_utf8_lossy(&line));
             output.push('\n');
         }
-    });
+    })
 }
 
 /// Asks again and again until there is an answer; fails with the name of what never came.

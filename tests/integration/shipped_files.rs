@@ -3,6 +3,7 @@
 
 use memleak_exporter::{
     budget::table,
+    detect::finding::Pattern,
     export::metric::{Metric, TARGET_METRICS, Type, own},
 };
 use std::{
@@ -75,6 +76,18 @@ fn every_alert_says_what_where_and_what_to_do() {
         assert!(rule["annotations"]["runbook_url"].as_str().is_some_and(|url| url.contains(name)), "{name}");
     }
     assert!(alerts >= 6, "{alerts} alerts");
+}
+
+#[test]
+fn every_pattern_has_its_picture() {
+    let page = read("docs/detection.md");
+    for name in Pattern::ALL.map(Pattern::as_str) {
+        let picture = format!("patterns/{name}.svg");
+        assert!(page.contains(&format!("({picture})")), "docs/detection.md shows no {picture}");
+        let svg = read(&format!("docs/{picture}"));
+        assert!(svg.starts_with("<svg ") && svg.contains(&format!("<title>{name}: ")), "{picture}");
+        assert!(svg.len() < 12_000, "{picture} has {} bytes", svg.len());
+    }
 }
 
 /// The README's table of metrics, as it must be.

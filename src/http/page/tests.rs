@@ -60,6 +60,7 @@ fn finding(growth: f64, confidence: f64) -> Finding {
             horizons: 2,
             recent_pace: 1.0,
             bytes: true,
+            last_lives: None,
         },
     }
 }

@@ -7,9 +7,10 @@ use super::Event;
 use crate::{
     detect::{
         episode::{LeakState, Transition},
-        finding::Finding,
+        finding::{Finding, Pattern},
         judge::{Judge, Owner, Step},
         judgement::{Circumstances, Scratch},
+        pair::Relation,
     },
     sample::{Area, Batch, Counts, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
     series::life::PastLife,
@@ -77,6 +78,9 @@ pub(in crate::run) struct WatchedArea {
     pub(in crate::run) limit: Option<Limit>,
     pub(in crate::run) sampled_at: Seconds,
     pub(super) judge: Option<Box<Judge>>,
+    /// What its growth is called beside another area of the same process, where that says more.
+    #[serde(skip)]
+    paired: Option<Pattern>,
     /// Whether its growth is told of already by what is inside; none where that is no question.
     #[serde(skip)]
     pub(in crate::run) explained: Option<bool>,
@@ -185,8 +189,12 @@ impl Source {
         let mut watched = known.unwrap_or_else(|| WatchedMember::new(Arc::clone(member)));
         watched.member = Arc::clone(member);
         watched.seen = self.tick;
+        let mut looked = false;
         for sample in samples {
-            self.take_in_sample(&mut watched, sample, at, desk);
+            looked |= self.take_in_sample(&mut watched, sample, at, desk);
+        }
+        if looked {
+            watched.pair_areas();
         }
         self.members.insert(member.identity, watched);
     }
@@ -203,25 +211,26 @@ impl Source {
         watched.counts = *counts;
     }
 
+    /// Takes in a sample and says whether there was a new look at its area.
     fn take_in_sample(
         &mut self,
         watched: &mut WatchedMember,
         sample: &Sample,
         at: Seconds,
         desk: &mut Desk<'_>,
-    ) {
+    ) -> bool {
         let position = watched.areas.iter().position(|known| is_same(&known.area, &sample.area));
         let index = position.unwrap_or(watched.areas.len());
         if position.is_none() {
             watched.areas.reserve_exact(1);
             watched.areas.push(WatchedArea::new(sample, at));
         }
-        let Some(area) = watched.areas.get_mut(index) else { return };
+        let Some(area) = watched.areas.get_mut(index) else { return false };
         area.size = sample.size;
         area.limit = sample.limit.or(area.limit);
         area.sampled_at = at;
         if !self.terms.judged_areas.contains(&area.area.name) {
-            return;
+            return false;
         }
         let interval_secs = self.terms.interval_secs;
         let judge = area.judge.get_or_insert_with(|| {
@@ -236,7 +245,7 @@ impl Source {
         if let Some(finding) = judge.finding().filter(|_| looked) {
             desk.events.push(Event::Verdict(finding.clone(), area.area.unit));
         }
-        let Some(transition) = transition else { return };
+        let Some(transition) = transition else { return looked };
         if transition.to == LeakState::Confirmed
             && let Some(record) = self.targets.get_mut(&watched.member.target)
         {
@@ -246,8 +255,9 @@ impl Source {
             member: Arc::clone(&watched.member),
             area: area.area.clone(),
             transition,
-            finding: judge.finding().cloned(),
+            finding: area.told(),
         });
+        looked
     }
 
     fn forget_the_gone(&mut self, at: Seconds, desk: &mut Desk<'_>) {
@@ -357,6 +367,26 @@ impl TargetRecord {
     }
 }
 
+impl WatchedMember {
+    /// Puts areas that belong together side by side, and names what they show.
+    fn pair_areas(&mut self) {
+        if self.areas.iter().filter(|area| area.is_judged()).count() < 2 {
+            return;
+        }
+        let paired: Vec<Option<Pattern>> = self.areas.iter().map(|area| self.pattern_beside(area)).collect();
+        for (area, pattern) in self.areas.iter_mut().zip(paired) {
+            area.paired = pattern;
+        }
+    }
+
+    fn pattern_beside(&self, area: &WatchedArea) -> Option<Pattern> {
+        let finding = area.finding()?;
+        self.areas
+            .iter()
+            .find_map(|other| Relation::of(&area.area, &other.area)?.name(finding, other.finding()?))
+    }
+}
+
 impl WatchedArea {
     pub(super) fn new(sample: &Sample, at: Seconds) -> Self {
         Self {
@@ -365,6 +395,7 @@ impl WatchedArea {
             limit: sample.limit,
             sampled_at: at,
             judge: None,
+            paired: None,
             explained: None,
         }
     }
@@ -382,6 +413,12 @@ impl WatchedArea {
     /// The last verdict.
     pub(in crate::run) fn finding(&self) -> Option<&Finding> {
         self.judge.as_ref()?.finding()
+    }
+
+    /// The last verdict as people are told it: with what another area of the process says of it.
+    pub(in crate::run) fn told(&self) -> Option<Finding> {
+        let finding = self.finding()?;
+        Some(Finding { pattern: self.paired.unwrap_or(finding.pattern), ..finding.clone() })
     }
 
     /// The open episode.

@@ -1,8 +1,8 @@
 //! What is remembered, on batches made by hand: who is here, who was replaced, who leaks.
 
 use super::*;
-use crate::config::Processes;
 use crate::sample::{Generation, Kind, Limit, LimitSource, Sample, Seconds, TargetInfo, Unit};
+use crate::{config::Processes, detect::finding::Pattern};
 
 const INTERVAL_SECS: f64 = 3.0;
 pub(in crate::run) const PROCESS: &str = "process";
@@ -167,6 +167,43 @@ fn a_leak_is_an_episode_with_one_confirmation_and_one_end() {
     assert_eq!(states, [LeakState::Suspected, LeakState::Confirmed, LeakState::None]);
     assert!(watch.targets().all(|(_, record)| record.episodes == 1));
     assert!(watch.suspects().is_empty());
+}
+
+#[test]
+fn two_areas_of_one_process_name_what_they_show_together() {
+    let confirmed_as = |entries_grow_by: f64| {
+        let caching = member("cache", 7, -86_400.0);
+        let mut watch = Watch::new(
+            vec![Terms {
+                judged_areas: vec!["store".into(), "store_entries".into()],
+                ..terms(PROCESS, INTERVAL_SECS)
+            }],
+            INTERVAL_SECS,
+        );
+        let mut events = Vec::new();
+        for tick in 0..3600u32 {
+            let grown = f64::from(tick.saturating_sub(600));
+            let sample = |name, unit, size| Sample { area: Area::new(name, unit), size, limit: None };
+            let mut batch = Batch::new(f64::from(tick) * INTERVAL_SECS);
+            let store = sample("store", Unit::Bytes, 2e8 + grown * 1e5);
+            let entries = sample("store_entries", Unit::Objects, 2e4 + grown * entries_grow_by);
+            batch.push(Arc::clone(&caching), [store, entries]);
+            watch.take_in(PROCESS, &batch, &mut events);
+        }
+        let shown: Vec<Option<Finding>> =
+            watch.members().flat_map(|watched| &watched.areas).map(WatchedArea::told).collect();
+        let confirmed = events.into_iter().find_map(|event| match event {
+            Event::Episode { area, transition, finding, .. }
+                if transition.to == LeakState::Confirmed && &*area.name == "store" =>
+            {
+                finding
+            }
+            _ => None,
+        });
+        [shown.into_iter().next().flatten(), confirmed].map(|finding| finding.unwrap().pattern)
+    };
+    assert_eq!(confirmed_as(0.0), [Pattern::CacheBloat; 2]);
+    assert!(!confirmed_as(10.0).contains(&Pattern::CacheBloat));
 }
 
 #[test]
