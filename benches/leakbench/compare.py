@@ -10,7 +10,7 @@ import statistics
 
 # As in src/detect/episode.rs; `disagreements` finds out when they no longer fit.
 CONFIRM_AT = 0.87
-VERY_SURE_AT, VERY_SURE_FACTOR = 0.95, 4
+VERY_SURE_AT = 0.95
 CLEAR_BELOW = 0.2
 # The thresholds that are tried, in log-odds.
 GRID = [step / 4 for step in range(-24, 33)]
@@ -37,13 +37,13 @@ def read(path):
 
 
 def read_trace(path):
-    """Of every look its time, its confidence and how long a change of mind must last, by series."""
+    """Of every look its time, its confidence, how long a change of mind must last, and its haste, by series."""
     looks = collections.defaultdict(list)
     with open(path) as lines:
         for line in lines:
             verdict = json.loads(line)
             if "patience_seconds" in verdict:
-                look = (verdict["t"], verdict["confidence"], verdict["patience_seconds"])
+                look = (verdict["t"], verdict["confidence"], verdict["patience_seconds"], verdict["haste"])
                 looks[verdict["series"]].append(look)
     return looks
 
@@ -57,13 +57,13 @@ def decide(looks, restarts, confirm_at, clear_below):
     """When it would have been confirmed and when not, as verdicts: the state machine of the detector."""
     verdicts, restarts = [], list(restarts)
     confirmed, sure, noted_at, doubt_since, very_sure_at = False, None, None, None, very_sure(confirm_at)
-    for now, confidence, patience in looks:
+    for now, confidence, patience, haste in looks:
         if restarts and restarts[0] <= now:
             if confirmed:
                 verdicts.append({"t": restarts[0], "state": "none"})
             confirmed, sure, noted_at, doubt_since = False, None, None, None
             restarts = [restart for restart in restarts if restart > now]
-        factor = VERY_SURE_FACTOR if confidence >= very_sure_at else 1
+        factor = haste if confidence >= very_sure_at else 1
         sure = (0.0 if sure is None else sure + factor * (now - noted_at)) if confidence >= confirm_at else None
         noted_at = now
         doubt_since = (now if doubt_since is None else doubt_since) if confidence < clear_below else None

@@ -7,17 +7,37 @@ use std::fmt;
 
 /// From this confidence on a leak is suspected.
 pub const SUSPECT_AT: f64 = 0.7;
-/// From this confidence on, held for a [patience](patience_secs), a leak is confirmed.
+/// From this confidence on, held for a [patience](Tempo::patience_secs), a leak is confirmed.
 pub const CONFIRM_AT: f64 = 0.87;
-/// From this confidence on, time counts [`VERY_SURE_FACTOR`] times: the surer it is, the less it has to wait.
+/// From this confidence on, time counts [so many times](Tempo::haste): the surer it is, the less it has to wait.
 pub const VERY_SURE_AT: f64 = 0.95;
-/// How much faster.
+/// How many times.
 const VERY_SURE_FACTOR: f64 = 4.0;
-/// Below this confidence, held for a [patience](patience_secs), an episode ends. Far below the other two, so that a
+/// In its first so many seconds of the grid everything grows, and no sureness is worth any haste.
+const HASTELESS_SECS: f64 = 1200.0;
+/// Below this confidence, held for a [patience](Tempo::patience_secs), an episode ends. Far below the other two, so that a
 /// verdict at the edge does not flap.
 pub const CLEAR_BELOW: f64 = 0.2;
 /// How long a change of mind must last, in seconds of the grid: one look is a coincidence, and so are its neighbours.
 const PATIENCE_SECS: f64 = 1200.0;
+
+/// How soon people are told of a change of mind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tempo {
+    /// How long it must last, in seconds.
+    pub patience_secs: f64,
+    /// How many times the time at [high sureness](VERY_SURE_AT) counts.
+    pub haste: f64,
+}
+
+impl Tempo {
+    /// For a process of this age in seconds of the grid; `pace` is 1 but for trials in fast motion.
+    #[must_use]
+    pub fn of(age_secs: Seconds, pace: f64) -> Self {
+        let haste = if age_secs < HASTELESS_SECS { 1.0 } else { VERY_SURE_FACTOR };
+        Self { patience_secs: PATIENCE_SECS * pace, haste }
+    }
+}
 
 /// What people are told of an area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,24 +138,23 @@ impl EpisodeTracker {
         self.open.as_ref()
     }
 
-    /// Takes in a new verdict (none: too little evidence) of the owner's area at `now`. A change of mind must last for
-    /// `patience_secs`.
+    /// Takes in a new verdict (none: too little evidence) of the owner's area at `now`.
     pub fn step(
         &mut self,
         finding: Option<&Finding>,
         owner: Owner<'_>,
         now: Seconds,
-        patience_secs: f64,
+        tempo: Tempo,
     ) -> Option<Transition> {
         let from = self.state();
         // Thin evidence is no doubt: after a gap there is nothing to say for a while, and what was said stands.
         let finding = finding?;
-        self.note(finding, now);
-        let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= patience_secs);
+        self.note(finding, now, tempo.haste);
+        let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= tempo.patience_secs);
         if lasted(self.doubt_since) {
             return self.end(from);
         }
-        let confirmed = self.sure_secs.is_some_and(|secs| secs >= patience_secs);
+        let confirmed = self.sure_secs.is_some_and(|secs| secs >= tempo.patience_secs);
         if finding.confidence >= SUSPECT_AT && self.open.is_none() {
             self.open = Some(Episode {
                 id: EpisodeId::new(owner.identity, owner.area, now),
@@ -160,10 +179,10 @@ impl EpisodeTracker {
     }
 
     /// Remembers since when it has been sure, or in doubt.
-    fn note(&mut self, finding: &Finding, now: Seconds) {
+    fn note(&mut self, finding: &Finding, now: Seconds, haste: f64) {
         let keep = |holds: bool, since: Option<Seconds>| holds.then(|| since.unwrap_or(now));
         let since_last = self.noted_at.map_or(0.0, |before| now - before);
-        let factor = if finding.confidence >= VERY_SURE_AT { VERY_SURE_FACTOR } else { 1.0 };
+        let factor = if finding.confidence >= VERY_SURE_AT { haste } else { 1.0 };
         let sure_secs = self.sure_secs.map_or(0.0, |secs| secs + factor * since_last);
         self.sure_secs = (finding.confidence >= CONFIRM_AT).then_some(sure_secs);
         self.noted_at = Some(now);
@@ -177,16 +196,12 @@ impl EpisodeTracker {
     }
 }
 
-/// How long a change of mind must last, in seconds; `pace` is 1 but for trials in fast motion.
-#[must_use]
-pub fn patience_secs(pace: f64) -> f64 {
-    PATIENCE_SECS * pace
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::detect::finding::{Estimate, Evidence, Pattern, Severity};
+
+    const TEMPO: Tempo = Tempo { patience_secs: 2.0, haste: 4.0 };
 
     fn finding(confidence: f64) -> Finding {
         Finding {
@@ -210,7 +225,7 @@ mod tests {
             .iter()
             .zip(1u8..)
             .map(|(confidence, now)| {
-                tracker.step(Some(&finding(*confidence)), owner, f64::from(now), 2.0);
+                tracker.step(Some(&finding(*confidence)), owner, f64::from(now), TEMPO);
                 tracker.state()
             })
             .collect();
@@ -231,11 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_hasty_just_after_a_start() {
+        assert_eq!(Tempo::of(600.0, 1.0), Tempo { patience_secs: PATIENCE_SECS, haste: 1.0 });
+        assert_eq!(Tempo::of(1500.0, 0.1), Tempo { patience_secs: 120.0, haste: VERY_SURE_FACTOR });
+    }
+
+    #[test]
     fn thin_evidence_changes_nothing() {
         let mut tracker = EpisodeTracker::default();
         let owner = Owner { identity: Identity { pid: 1, start_ticks: 2 }, area: "anon" };
-        tracker.step(Some(&finding(0.8)), owner, 1.0, 2.0);
-        assert_eq!(tracker.step(None, owner, 2.0, 2.0), None);
+        tracker.step(Some(&finding(0.8)), owner, 1.0, TEMPO);
+        assert_eq!(tracker.step(None, owner, 2.0, TEMPO), None);
         assert_eq!(tracker.state(), LeakState::Suspected);
     }
 }

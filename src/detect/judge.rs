@@ -4,7 +4,7 @@
 //! this and read the same finding and the same state from it.
 
 use super::{
-    episode::{Episode, EpisodeTracker, LeakState, Transition, patience_secs},
+    episode::{Episode, EpisodeTracker, LeakState, Tempo, Transition},
     finding::Finding,
     judgement::{Circumstances, Judgement, Scratch},
     severity,
@@ -94,7 +94,8 @@ impl Judge {
         let previous = self.finding.take();
         self.finding = self.judgement.update(&self.ladder, closed, circumstances, previous.as_ref(), scratch);
         self.grade(&scratch.severity);
-        let transition = self.tracker.step(self.finding.as_ref(), owner, at, self.patience_secs());
+        let transition =
+            self.tracker.step(self.finding.as_ref(), owner, at, self.tempo(circumstances.started_at));
         Step { looked: true, transition }
     }
 
@@ -124,10 +125,11 @@ impl Judge {
         self.finding.as_ref()
     }
 
-    /// How long a change of mind must last, in seconds.
+    /// How soon people are told now of a change of mind, of a process that started then.
     #[must_use]
-    pub fn patience_secs(&self) -> f64 {
-        patience_secs(self.ladder.pace())
+    pub fn tempo(&self, started_at: Seconds) -> Tempo {
+        let pace = self.ladder.pace();
+        Tempo::of((self.ladder.last_at() - started_at) / pace, pace)
     }
 
     /// Bytes that this judge takes, on the heap and in itself.
@@ -158,7 +160,7 @@ impl Judge {
 
     /// Takes a verdict from outside for one of its own, and for one that has lasted.
     pub(crate) fn believe(&mut self, finding: Finding, owner: Owner<'_>, at: Seconds) {
-        self.tracker.step(Some(&finding), owner, at, 0.0);
+        self.tracker.step(Some(&finding), owner, at, Tempo { patience_secs: 0.0, haste: 1.0 });
         self.finding = Some(finding);
     }
 }

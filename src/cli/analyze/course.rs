@@ -7,7 +7,7 @@
 use super::csv::Point;
 use crate::{
     detect::{
-        episode::{Episode, LeakState},
+        episode::{Episode, LeakState, Tempo},
         finding::Finding,
         judge::{Judge, Owner},
         judgement::{Circumstances, Scratch},
@@ -63,8 +63,8 @@ pub(super) struct Standing<'a> {
     pub(super) confidence: f64,
     /// The verdict; none while there is too little evidence.
     pub(super) finding: Option<&'a Finding>,
-    /// How long the detector wants a change of mind about it to last, in seconds.
-    pub(super) patience_secs: f64,
+    /// How soon the detector tells of a change of mind about it.
+    pub(super) tempo: Tempo,
     /// Bytes that the judge takes.
     pub(super) state_bytes: usize,
     /// The open episode.
@@ -187,7 +187,7 @@ impl<'a> Course<'a> {
             state: judge.state(),
             confidence: *last_confidence,
             finding: judge.finding(),
-            patience_secs: judge.patience_secs(),
+            tempo: judge.tempo(self.life.started_at),
             state_bytes: judge.state_bytes(),
             episode: judge.episode(),
         }

@@ -26,6 +26,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     patience_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    haste: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     state_bytes: Option<usize>,
 }
 
@@ -74,7 +76,8 @@ impl<W: Write> Audience for Lines<'_, W> {
             since: standing.episode.filter(|_| !is_short).map(|episode| episode.since),
             leaked_bytes,
             leaked_objects,
-            patience_seconds: look.map(|look| look.patience_secs),
+            patience_seconds: look.map(|look| look.tempo.patience_secs),
+            haste: look.map(|look| look.tempo.haste),
             state_bytes: (self.every_look && standing.occasion == Occasion::End)
                 .then_some(standing.state_bytes),
         };

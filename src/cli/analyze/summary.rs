@@ -170,7 +170,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         detect::{
-            episode::{Episode, EpisodeId},
+            episode::{Episode, EpisodeId, Tempo},
             finding::{Estimate, Evidence, Pattern, Severity},
         },
         sample::{Area, Identity},
@@ -203,7 +203,7 @@ pub(super) mod tests {
             state: LeakState::None,
             confidence: 0.0,
             finding,
-            patience_secs: 0.0,
+            tempo: Tempo { patience_secs: 0.0, haste: 1.0 },
             state_bytes: 0,
             episode,
         };
