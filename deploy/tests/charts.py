@@ -6,6 +6,7 @@ deploy/tests/manifests.
 """
 
 import copy
+import json
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from chart import CHART, DEPLOY, ROOT, Strict, fail, manifests, render, variants
 
 # The oldest that the chart names, one in between, and the newest there are schemas for.
 KUBERNETES = ["1.30", "1.34", "1.37"]
+# `kubectl apply` keeps a copy as JSON in an annotation, of at most 262144 bytes.
+MOST_BYTES_APPLIED = 250_000
 OPERATOR = "monitoring.coreos.com/v1"
 
 # Values that must be refused, and what the refusal must name.
@@ -45,6 +48,7 @@ def main():
     values_are_described()
     refused_values()
     rules_are_the_shipped_ones()
+    dashboards_are_the_shipped_ones()
     count = 0
     for name, values in variants().items():
         linted(name, values)
@@ -149,6 +153,18 @@ def rules_are_the_shipped_ones():
         checked = subprocess.run(["promtool", "check", "rules", file.name], capture_output=True, text=True, check=False)
     if checked.returncode:
         fail("the rendered rules:", checked.stdout, checked.stderr)
+
+
+def dashboards_are_the_shipped_ones():
+    """Each dashboard is in a config map of its own, unchanged, and of a size that a config map may have."""
+    resources = manifests({"dashboards": {"enabled": True}})
+    rendered = {name: text for one in resources if one["kind"] == "ConfigMap" for name, text in one["data"].items()}
+    shipped = {path.name: path.read_text() for path in (ROOT / "grafana").glob("*.json")}
+    if {name: text.strip() for name, text in rendered.items()} != {name: text.strip() for name, text in shipped.items()}:
+        fail("the rendered dashboards differ from grafana/: run deploy/generate")
+    large = [name for name, text in shipped.items() if len(json.dumps(text)) > MOST_BYTES_APPLIED]
+    if large:
+        fail("too large for `kubectl apply`:", *large)
 
 
 def fits_together(name, resources):

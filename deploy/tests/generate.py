@@ -8,8 +8,8 @@ from chart import CHART, DEPLOY, ROOT, fail, render
 
 # The two parts of deploy/kubernetes: what every cluster takes, and what only the operator's kinds make sense to.
 PLAIN = {"networkPolicy": {"enabled": True}}
-OPERATOR = {"podMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}
-OPERATOR_TEMPLATES = {"podmonitor.yaml", "prometheusrule.yaml", "dashboards.yaml"}
+OPERATOR = {"podMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}
+OPERATOR_TEMPLATES = {"podmonitor.yaml", "prometheusrule.yaml"}
 
 
 def main():
@@ -58,7 +58,7 @@ def rendered():
     kubernetes = DEPLOY / "kubernetes"
     return {
         kubernetes / "memleak-exporter.yaml": joined(plain, set(plain) - {"NOTES.txt"}),
-        kubernetes / "prometheus-operator" / "monitoring.yaml": joined(operator, OPERATOR_TEMPLATES & set(operator)),
+        kubernetes / "prometheus-operator" / "monitoring.yaml": joined(operator, OPERATOR_TEMPLATES),
     }
 
 
