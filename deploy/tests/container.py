@@ -155,17 +155,16 @@ def get(url):
 
 
 def wait_for(what, ready, containers, seconds=40):
-    """What `ready` returns once it is something; the containers' logs, and the end, where that takes too long."""
+    """What `ready` returns once it is something. Where that takes too long, or a container ends: the logs, and the end."""
     for _ in range(seconds * 5):
         if found := ready():
             return found
-        dead = [container.name for container in containers if container.process.poll() is not None]
-        if dead:
+        if any(container.process.poll() is not None for container in containers):
             break
         time.sleep(0.2)
-    else:
-        dead = []
-    print(f"{what}: not there after {seconds} s" if not dead else f"{what}: ended: {', '.join(dead)}", file=sys.stderr)
+    print(f"{what}: not there", file=sys.stderr)
     for container in containers:
-        print(f"--- {container.name}", *container.lines()[-15:], sep="\n", file=sys.stderr)
+        code = container.process.poll()
+        state = "runs" if code is None else f"ended with {code}"
+        print(f"--- {container.name}: {state}", *container.lines()[-15:], sep="\n", file=sys.stderr)
     sys.exit(1)

@@ -1,10 +1,9 @@
 """pod.py BINARY VARIANT: runs the chart's pod with the values of a variant, and looks at what it sees of this machine.
 
-The exporter must be ready within seconds, see a process that is not its own and belongs to another user, every control
-group beside its own, keep its state where the manifest says, log nothing but what its rights explain, and end as asked.
+The exporter must be ready within seconds, see another user's process under the name that its rights show, and control
+groups, keep its state where the manifest says, log nothing but what its rights explain, and end as asked.
 """
 
-import os
 import pathlib
 import re
 import shutil
@@ -93,6 +92,8 @@ def judge(page, container, pod, with_ptrace):
     if expected not in targets:
         fail(f"no target {expected!r} among", *sorted(targets))
     groups = set(re.findall(r'^memleak_area_size_bytes\{target="([^"]*)",kind="cgroup"', page, re.MULTILINE))
+    if not groups:
+        fail("no control group, though the machine's are mounted")
     failed = re.findall(r'^memleak_exporter_collector_success\{collector="(\w+)"\} 0', page, re.MULTILINE)
     if failed:
         fail("collectors that failed:", *failed)
@@ -110,7 +111,5 @@ def judge(page, container, pod, with_ptrace):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        fail("only root can make a root directory of its own: run this as root")
     enter()
     main()
