@@ -1,13 +1,10 @@
 """The chart as Helm's own engine sees it: for deploy/generate and the checks."""
 
-import pathlib
-import sys
-
 import helm_python as helm
 import yaml
 
-DEPLOY = pathlib.Path(__file__).resolve().parent.parent
-ROOT = DEPLOY.parent
+from common import DEPLOY, Strict
+
 CHART = DEPLOY / "helm" / "memleak-exporter"
 
 
@@ -38,20 +35,3 @@ def variants():
     for path in sorted((CHART / "ci").glob("*-values.yaml")):
         found[path.stem.removesuffix("-values")] = yaml.load(path.read_text(), Loader=Strict)
     return found
-
-
-class Strict(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
-    """YAML in which a key may be there only once: the last would win in silence."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def fail(*lines):
-    """Ends the check, and says why."""
-    print(*lines, sep="\n", file=sys.stderr)
-    sys.exit(1)

@@ -17,7 +17,8 @@ import helm_python as helm
 import kubernetes_validate
 import yaml
 
-from chart import CHART, DEPLOY, ROOT, Strict, fail, manifests, render, variants
+from chart import CHART, manifests, render, variants
+from common import DEPLOY, ROOT, Strict, fail
 
 # The oldest that the chart names, one in between, and the newest there are schemas for.
 KUBERNETES = ["1.30", "1.34", "1.37"]

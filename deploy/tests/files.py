@@ -12,7 +12,7 @@ import tomllib
 
 import yaml
 
-from chart import DEPLOY, ROOT, Strict, fail
+from common import DEPLOY, ROOT, Strict, fail
 
 COMPOSE = DEPLOY / "compose"
 DASHBOARDS = ROOT / "grafana"

@@ -4,7 +4,8 @@ import pathlib
 import re
 import sys
 
-from chart import CHART, DEPLOY, ROOT, fail, render
+from chart import CHART, render
+from common import DEPLOY, ROOT, fail
 
 # The two parts of deploy/kubernetes: what every cluster takes, and what only the operator's kinds make sense to.
 PLAIN = {"networkPolicy": {"enabled": True}}

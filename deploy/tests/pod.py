@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 
-from chart import fail, manifests, variants
+from chart import manifests, variants
+from common import fail
 from container import Container, enter, get, wait_for
 
 # A user that exists nowhere, and is not the pod's.

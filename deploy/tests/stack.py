@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from chart import DEPLOY, fail
+from common import DEPLOY, fail
 from container import Container, enter, get, wait_for
 
 # Where the images keep their program, by service; what is not here is left out.
