@@ -5,7 +5,6 @@ own flags and configuration; the alert rules; and what must fit together inside 
 deploy/tests/manifests.
 """
 
-import copy
 import json
 import pathlib
 import subprocess
@@ -141,7 +140,8 @@ def rules_are_the_shipped_ones():
         fail("the rendered PrometheusRule differs from alerts/memleak.rules.yml: run deploy/generate")
     based = {"prometheusRule": {"enabled": True, "runbookBaseUrl": "https://wiki.example.org/memleak/"}}
     (rendered,) = [one for one in manifests(based) if one["kind"] == "PrometheusRule"]
-    expected = copy.deepcopy(shipped)
+    # Through JSON, so that what an anchor shares becomes two.
+    expected = json.loads(json.dumps(shipped))
     for rule in (rule for group in expected["groups"] for rule in group["rules"]):
         annotations = rule.get("annotations", {})
         if "runbook_url" in annotations:
