@@ -25,6 +25,21 @@ def panels(page):
     return sorted(asking, key=lambda each: (each["gridPos"]["y"], each["gridPos"]["x"]))
 
 
+def queries(page):
+    """Every query of panels and annotations: the panel that it is run in, itself, and a name to be told by."""
+    for panel in panels(page):
+        for query in panel["targets"]:
+            yield panel, query, (page["uid"], panel["title"], query["refId"])
+    for mark in page["annotations"]["list"]:
+        if "expr" in mark:
+            yield {}, {"expr": mark["expr"]}, (page["uid"], "annotation", mark["name"])
+
+
+def seconds(duration):
+    """`5m` in seconds."""
+    return int(duration[:-1]) * SECONDS[duration[-1]]
+
+
 class Refused(Exception):
     """Prometheus did not take a query."""
 
@@ -61,10 +76,10 @@ class Prometheus:
 
     def run(self, panel, query, chosen):
         """The series of one query: `{"metric": …, "values": [[time, text], …]}`."""
-        ahead = re.fullmatch(r"\+(\d+)([smhd])", panel.get("timeFrom", ""))
-        span = int(ahead[1]) * SECONDS[ahead[2]] if ahead else self.span
+        ahead = panel.get("timeFrom")
+        span = seconds(ahead.lstrip("+")) if ahead else self.span
         start, end = (self.end, self.end + span) if ahead else (self.end - span, self.end)
-        step = max(span / POINTS, 1)
+        step = max(span / POINTS, seconds(panel.get("interval", "1s")))
         expr = self.expand(query["expr"], chosen, span, step)
         if query.get("instant"):
             return [{**each, "values": [each["value"]]} for each in self.get("query", query=expr, time=end)["result"]]

@@ -1,9 +1,9 @@
 """Exporter health: whether the watcher itself is well, and what it costs."""
 
-from .queries import HERE, buckets, quantile, rate, select
+from .queries import buckets, quantile, rate, select
 from .schema import (
-    BAD, FINE, PLAIN, SUCCESS, WARN, YES_IS_BAD,
-    annotation, column, dashboard, heatmap, now, query, rows, section, stat, steps, table, timeline, timeseries, variable,
+    BAD, DASHED, FINE, PLAIN, SUCCESS, WARN, YES_IS_BAD,
+    annotation, column, dashboard, heatmap, now, override_like, query, rows, section, stat, steps, table, timeline, timeseries, variable,
 )
 
 UID = "memleak-exporter"
@@ -20,7 +20,7 @@ def headline():
     lost = f"increase({select('memleak_exporter_dropped_total')}[$__range])"
     return [
         stat(("Exporters that answer", "Share of the chosen exporters that Prometheus can scrape."), "percentunit", "no exporter",
-             [now(f"avg({select('up')})")], thresholds=steps(BAD, (1, FINE))),
+             [now(f"avg({select('up')})")], thresholds=steps(BAD, (1, FINE)), decimals=0),
         stat(("Oldest numbers", "Age of the last tick at the scrape; above five sampling intervals something hangs."), "s", "no exporter",
              [now(f"max(timestamp({select(TICK)}) - {select(TICK)})")], thresholds=steps(FINE, (60, WARN), (300, BAD)), decimals=1),
         stat(("Failing collectors", "Collectors that failed or were late at the last tick."), "none", "no exporter",
@@ -57,8 +57,7 @@ def ticking():
     return [
         timeseries(("Ticks a second", "How often it samples; dashed: how often it should."), "hertz", "no exporter", [
             query(ticks, LEGEND), query(wanted, "wanted on {{instance}}")], 8, 8, min=0,
-            overrides=[{"matcher": {"id": "byRegexp", "options": "/^wanted/"}, "properties": [
-                {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 6]}}, {"id": "custom.fillOpacity", "value": 0}]}]),
+            overrides=[override_like("/^wanted/", custom__lineStyle=DASHED, custom__fillOpacity=0)]),
         timeseries(("Time of judging, 99th percentile", "How long a tick takes to remember and judge all areas."), "s", "no exporter",
                    [query(quantile(0.99, "memleak_exporter_detect_duration_seconds", "instance"), LEGEND)], 8, 8, min=0),
         timeseries(("Areas judged", "And what configured limits leave out, where they do."), "short", "no exporter", [
@@ -83,13 +82,15 @@ def verdicts():
 
 def sending():
     """Who reads it, and what goes out."""
+    sent = rate("memleak_exporter_otlp_exports_total", 'result="sent"')
+    not_sent = rate("memleak_exporter_otlp_exports_total", 'result!="sent"')
     return [
         timeseries(("Requests", "HTTP requests answered, by handler and status."), "reqps", "nobody asks", [
             query(f"sum by (instance, handler, code) ({rate('memleak_exporter_http_requests_total')})", "{{handler}} {{code}} on {{instance}}")], 8, 8, min=0),
         timeseries(("OTLP batches", "By result: what failed is tried again, what was dropped is lost."), "cps", "OTLP is off", [
-            query(f"sum by (instance, result) ({rate('memleak_exporter_otlp_exports_total')})", "{{result}} on {{instance}}")], 8, 8, min=0,
-            overrides=[{"matcher": {"id": "byRegexp", "options": "/^(failed|dropped)/"}, "properties": [
-                {"id": "custom.lineWidth", "value": 2}]}]),
+            query(f"sum by (instance) ({sent})", "sent by {{instance}}"),
+            query(f"sum by (instance, result) ({not_sent}) > 0", "{{result}} by {{instance}}")],
+            8, 8, min=0),
         timeseries(("OTLP batches that wait", "The queue is bounded; the oldest is dropped first."), "short", "OTLP is off",
                    [query(by_instance("memleak_exporter_otlp_queue_batches"), LEGEND)], 8, 8, min=0, decimals=0),
     ]
@@ -111,7 +112,7 @@ def keeping():
             rows(f"max by ({by}) ({loaded}) * 1000"),
             rows(f"max by ({by}) ({select('memleak_exporter_config_last_reload_successful')} == bool 0)"),
             rows(f"max by ({by}) ({select('memleak_exporter_sampling_interval_seconds')})")],
-            [column("instance", "Exporter"), column("version", "Version", width=80), column("revision", "Revision", width=90),
+            [column("instance", "Exporter", width=140), column("version", "Version", width=80), column("revision", "Revision", width=90),
              column("Value #B", "Configured", unit="dateTimeFromNow", width=120),
              column("Value #C", "Reload refused", width=110, mappings=YES_IS_BAD, cell="color-text"),
              column("Value #D", "Interval", unit="s", width=80)], width=8, height=8, sort="Value #C"),
@@ -121,8 +122,8 @@ def keeping():
 def costs():
     """What it takes for itself."""
     return [
-        timeseries(("CPU", "Share of one processor that the exporter itself uses."), "percentunit", "no exporter",
-                   [query(f"sum by (instance) ({rate('process_cpu_seconds_total')})", LEGEND)], 8, 8, min=0),
+        timeseries(("CPU", "Share of one processor that the exporter itself uses, over five minutes at least: its counter knows whole seconds."), "percentunit", "no exporter",
+                   [query(f"sum by (instance) ({rate('process_cpu_seconds_total')})", LEGEND)], 8, 8, min=0, interval="5m"),
         timeseries(("Memory", "Resident memory of the exporter itself."), "decbytes", "no exporter",
                    [query(by_instance("process_resident_memory_bytes"), LEGEND)], 8, 8, min=0),
         timeseries(("Descriptors and threads", "Of the exporter itself: each watched process keeps one descriptor open."), "short", "no exporter", [

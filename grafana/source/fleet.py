@@ -2,7 +2,7 @@
 
 from .queries import AREA, HERE, HOUR, buckets, leaking, of_leaks, per_area, select
 from .schema import (
-    BAD, FINE, NOTE, PLAIN, SEVERITIES, STATES, WARN, WORST,
+    BAD, FINE, NOTE, PLAIN, SEVERITIES, STATES, WARN,
     annotation, bars, column, dashboard, data_link, heatmap, now, query, rows, section, stat, steps, table, timeline,
     variable,
 )
@@ -32,21 +32,21 @@ def headline():
     red, orange = steps(FINE, (1, BAD)), steps(FINE, (1, WARN))
     return [
         stat(("Leaks confirmed", "Areas that leak, each leak counted once: growth that leaks inside explain is left out."),
-             "none", "no data", [query(count(2))], thresholds=red),
+             "none", "no data", [now(count(2))], thresholds=red),
         stat(("Leaks suspected", "Areas under suspicion that are not confirmed yet."),
-             "none", "no data", [query(count(1))], thresholds=orange),
+             "none", "no data", [now(count(1))], thresholds=orange),
         stat(("First to run out", "The shortest time until a leaking area reaches its limit at its present growth."),
-             "s", "no limit near", [query(f"min({of_leaks('memleak_area_time_to_limit_seconds', 'min', KIND)})")],
+             "s", "no limit near", [now(f"min({of_leaks('memleak_area_time_to_limit_seconds', 'min', KIND)})")],
              thresholds=TIME_LEFT, decimals=1),
-        stat(("Growth of all leaks", "What all leaking areas together grow by in an hour."),
+        stat(("Growth an hour", "What all leaking areas together grow by in an hour."),
              "decbytes", "nothing grows",
-             [query(f"sum({of_leaks('memleak_area_growth_bytes_per_second', 'sum', KIND)}) * {HOUR}")],
+             [now(f"sum({of_leaks('memleak_area_growth_bytes_per_second', 'sum', KIND)}) * {HOUR}")],
              thresholds=steps(PLAIN), decimals=1),
         stat(("Leaked so far", "How much the floors have risen since the open episodes began."),
-             "decbytes", "nothing", [query(f"sum({of_leaks('memleak_area_leaked_bytes', 'sum', KIND)})")],
+             "decbytes", "nothing", [now(f"sum({of_leaks('memleak_area_leaked_bytes', 'sum', KIND)})")],
              thresholds=steps(PLAIN), decimals=1),
         stat(("Exporters that answer", "Of those chosen above. Where one is silent, nothing is watched."),
-             "percentunit", "no exporter", [query(f"avg({select('up')})")], thresholds=steps(BAD, (1, FINE))),
+             "percentunit", "no exporter", [now(f"avg({select('up')})")], thresholds=steps(BAD, (1, FINE)), decimals=0),
     ]
 
 
@@ -114,15 +114,14 @@ def suspicion():
 def history():
     """What happened lately."""
     firing = select("ALERTS", ALERTS)
-    alerts = f"max by (job, instance, alertname, kind, target, area) ({firing})"
+    alerts = f"count by (alertname) ({firing})"
     confirmed = select("memleak_episodes_total", inside=KIND)
     episodes = f"round(sum by (job, instance, kind, target) (increase({confirmed}[$__range]))) > 0"
     begun = of_leaks("memleak_area_leak_start_timestamp_seconds", "min", KIND, least=2)
     return [
-        timeline(("Alerts that fire", "Alerts of this exporter's rules, as Prometheus evaluates them."),
-                 "none", "no alert fires", [query(alerts, "{{target}} {{alertname}}")], 12, 8,
-                 thresholds=steps(FINE, (1, BAD)), show_legend=False, mappings=[
-                     {"type": "value", "options": {"1": {"index": 0, "text": "fires", "color": BAD}}}]),
+        timeline(("Alerts that fire", "How many alerts of each of this exporter's rules fire, as Prometheus evaluates them."),
+                 "none", "no alert fires", [query(alerts, "{{alertname}}")], 12, 8,
+                 thresholds=steps(WARN, (3, BAD)), show_legend=False, show_value="auto", decimals=0),
         table(("Leaks confirmed in this time range", "How often each target was confirmed to leak, and since when it leaks now."),
               "none", "no leak was confirmed", [
                   rows(episodes), rows(f"(min by (job, instance, kind, target) ({begun})) * 1000")],
@@ -143,8 +142,6 @@ def spread():
 def exporters():
     """Who watches."""
     by = "job, instance"
-    build = f"max by ({by}, version) ({select('memleak_exporter_build_info')})"
-    info = select("memleak_exporter_build_info")
     ticks = "memleak_exporter_last_tick_timestamp_seconds"
     queries = [
         rows(f"max by ({by}) ({select('up')})"),

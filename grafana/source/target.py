@@ -1,14 +1,14 @@
 """Target detail: everything about one target, the answer first and the evidence below it."""
 
-from .queries import AREA, HERE, HOUR, TARGET, TARGET_AREA, rate, select
+from .queries import HERE, HOUR, TARGET, TARGET_AREA, rate, select
 from .schema import (
     BAD, DASHED, FINE, NOTE, PLAIN, SEVERITIES, STATES, WARN, WORST, YES_IS_BAD,
-    annotation, bars, column, dashboard, data_link, now, override_like, query, rows, section, stat, steps, table,
+    annotation, column, dashboard, now, override_like, query, rows, section, stat, steps, table,
     timeline, timeseries, variable,
 )
 
 UID = "memleak-target"
-LEGEND = "{{area}} on {{instance}}"
+LEGEND = "{{area}} {{instance}}"
 # Areas that lie within another area of the same target: they would count twice in a stack.
 WITHIN = "rss|rss_peak|usage|peak|swap|slab|sock"
 
@@ -59,6 +59,7 @@ def past():
         return f"{how} by (instance, area) ({select(metric, inside=TARGET_AREA)} @ end())"
 
     matched = "on (instance, area)"
+    limit = of("memleak_area_limit_bytes", "min")
     trend = (
         f"({at_end('memleak_area_size_bytes', 'sum')} + {matched} {at_end('memleak_area_growth_bytes_per_second', 'sum')}"
         f" * {matched} (time() - {at_end(sampled)})) and {matched} ({at_end(begun, 'min')} <= time())"
@@ -66,11 +67,11 @@ def past():
     return timeseries(
         ("Size, trend and limit",
          "Sizes of the judged areas as they were sampled. Dashed: the growth found by the detector, drawn back from the "
-         "last sample to where the open episode began. The red line is the limit that is reached first."),
+         "last sample to where the open episode began. The red line is the limit that is reached first, once a quarter of it is full."),
         "decbytes", "none of the chosen areas is judged", [
             query(judged("memleak_area_size_bytes", "sum"), LEGEND),
-            query(trend, "trend of " + LEGEND),
-            query(judged("memleak_area_limit_bytes", "min"), "limit of " + LEGEND),
+            query(trend, "trend " + LEGEND),
+            query(f"{limit} and {matched} ({of('memleak_area_size_bytes', 'sum')} > 0.25 * {limit})", "limit " + LEGEND),
         ], 15, 10, min=0, overrides=lines())
 
 
@@ -105,8 +106,8 @@ def future():
          "All that counts against the limit, other programs included, if the growth stays what it is now; dotted: at the "
          "fast end of its 80 % interval. Where a line meets the red one, memory is out."),
         "decbytes", "nothing grows towards a limit", [
-            query(forecast, "forecast for " + LEGEND), query(at_worst, "at worst for " + LEGEND),
-            query(f"{limit} and {matched} {left}", "limit of " + LEGEND),
+            query(forecast, "forecast " + LEGEND), query(at_worst, "at worst " + LEGEND),
+            query(f"{limit} and {matched} {left}", "limit " + LEGEND),
         ], 9, 10, min=0, timeFrom="+24h", legend=[], overrides=lines())
 
 
@@ -144,7 +145,7 @@ def growth():
         timeseries(("Time to the limit", "At the growth of that time; the lower end of the 80 % interval beside it. It falls evenly in a steady leak."),
                    "s", "nothing grows towards a limit", [
                        query(of("memleak_area_time_to_limit_seconds", "min"), LEGEND),
-                       query(of("memleak_area_time_to_limit_lower_seconds", "min"), "at worst for " + LEGEND)], 8, 7,
+                       query(of("memleak_area_time_to_limit_lower_seconds", "min"), "at worst " + LEGEND)], 8, 7,
                    min=0, custom={"scaleDistribution": {"type": "symlog", "log": 10, "linearThreshold": 60}}, overrides=lines()),
         timeseries(("Share of the limit in use", "By everything that counts against it, other programs included."),
                    "percentunit", "no limit known", [query(judged("memleak_area_limit_used_ratio"), LEGEND)], 8, 7,
@@ -169,16 +170,16 @@ def parts():
         timeseries(("Areas that are counted", "Descriptors, threads and other objects, and how many there may be; dashed: growth an hour, where they are judged."),
                    "short", "nothing counted", [
                        query(objects, LEGEND),
-                       query(f"({of('memleak_area_growth_objects_per_second')}) * {HOUR}", "trend an hour of " + LEGEND),
+                       query(f"({of('memleak_area_growth_objects_per_second')}) * {HOUR}", "trend an hour " + LEGEND),
                        query(f"{of('memleak_area_limit_objects', 'min')} and on (instance, area) ({objects}) > 0.2 * {of('memleak_area_limit_objects', 'min')}",
-                             "limit of " + LEGEND)], 12, 8, min=0, overrides=lines()),
+                             "limit " + LEGEND)], 12, 8, min=0, overrides=lines()),
     ]
 
 
 def life():
     """What happened to it."""
     def happened(metric, legend):
-        return query(f"sum by (instance) (increase({select(metric, inside=TARGET)}[$__rate_interval]))", legend + " on {{instance}}")
+        return query(f"sum by (instance) (increase({select(metric, inside=TARGET)}[$__rate_interval]))", legend + " {{instance}}")
 
     bars_of = {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0}
     return [
@@ -192,13 +193,13 @@ def life():
                        happened("memleak_episodes_total", "leaks confirmed")], 8, 8, custom=bars_of, min=0, legend=["sum"]),
         timeseries(("Waiting for memory", "Share of time in which some, or all, tasks waited for memory (pressure of the control group or the machine)."),
                    "percentunit", "not measured here", [
-                       query(f"sum by (instance) ({rate('memleak_target_stall_seconds_total', inside=TARGET)})", "some on {{instance}}"),
-                       query(f"sum by (instance) ({rate('memleak_target_full_stall_seconds_total', inside=TARGET)})", "all on {{instance}}")],
+                       query(f"sum by (instance) ({rate('memleak_target_stall_seconds_total', inside=TARGET)})", "some {{instance}}"),
+                       query(f"sum by (instance) ({rate('memleak_target_full_stall_seconds_total', inside=TARGET)})", "all {{instance}}")],
                    8, 8, min=0),
         timeseries(("Processes", "How many processes the target has; 0 while an expected target is absent."),
                    "short", "not a target of processes", [
-                       query(f"sum by (instance) ({select('memleak_target_processes', inside=TARGET)})", "processes on {{instance}}"),
-                       query(f"sum by (instance) ({select('memleak_target_present', inside=TARGET)} == 0)", "absent on {{instance}}")],
+                       query(f"sum by (instance) ({select('memleak_target_processes', inside=TARGET)})", "processes {{instance}}"),
+                       query(f"sum by (instance) ({select('memleak_target_present', inside=TARGET)} == 0)", "absent {{instance}}")],
                    8, 8, min=0, decimals=0),
     ]
 
@@ -217,19 +218,19 @@ def rules():
                   number("memleak_area_budget_breached"), number("memleak_threshold_bytes"), number("memleak_threshold_objects"),
                   number("memleak_threshold_ratio"), number("memleak_threshold_seconds"),
                   number("memleak_threshold_bytes_per_second")],
-              [column("rule", "Rule"), column("level", "Level", width=90), column("area", "Area", width=80),
+              [column("rule", "Rule", width=170), column("level", "Level", width=90), column("area", "Area", width=80),
                column("Value #A", "Breached", width=90, mappings=YES_IS_BAD, cell="color-text"),
                column("Value #B", "Size", unit="decbytes", width=90), column("Value #C", "Objects", unit="short", width=80),
                column("Value #D", "Share", unit="percentunit", width=80), column("Value #E", "Time", unit="s", width=80),
-               column("Value #F", "Rate", unit="Bps", width=90), column("instance", "Instance", width=130)],
-              width=12, height=8, sort="Value #A"),
+               column("Value #F", "Rate", unit="Bps", width=90), column("instance", "Instance")],
+              width=14, height=8, sort="Value #A"),
         timeline(("Alerts", "Alerts about this target that fire."), "none", "no alert fires",
-                 [query(f"max by (instance, alertname, area) ({firing})", "{{alertname}} {{area}}")], 12, 4, show_legend=False,
+                 [query(f"max by (instance, alertname, area) ({firing})", "{{alertname}} {{area}}")], 10, 8, show_legend=False,
                  thresholds=steps(BAD), mappings=[{"type": "value", "options": {"1": {"index": 0, "text": "fires", "color": BAD}}}]),
         table(("What it is", "What is known of the target beside its name."), "none", "gone",
               [rows(f"max by (instance, unit, container, pod_uid, runtime) ({select('memleak_target_info', inside=TARGET)})")],
               [column("instance", "Instance"), column("unit", "Unit"), column("container", "Container"),
-               column("pod_uid", "Pod"), column("runtime", "Runtime")], width=12, height=4),
+               column("pod_uid", "Pod"), column("runtime", "Runtime")], width=24, height=4),
     ]
 
 
