@@ -40,7 +40,7 @@ def collecting():
     errors = f"sum by (instance, collector, reason) ({rate('memleak_exporter_collector_errors_total')}) > 0"
     return [
         timeline(("Collectors", "Whether each collector delivered."), "none", "no exporter",
-                 [query(success, "{{collector}} on {{instance}}")], 8, 8, mappings=SUCCESS, show_legend=False,
+                 [query(success, "{{collector}} on {{instance}}")], 8, 8, mappings=SUCCESS,
                  thresholds=steps(BAD, (1, FINE))),
         timeseries(("Time of a reading, 99th percentile", "How long each collector takes; more than four fifths of its interval is late."), "s", "no exporter",
                    [query(quantile(0.99, "memleak_exporter_collector_duration_seconds", "instance, collector"), "{{collector}} on {{instance}}")], 8, 8, min=0),

@@ -3,7 +3,7 @@
 from .queries import AREA, HERE, HOUR, buckets, leaking, of_leaks, per_area, select
 from .schema import (
     BAD, FINE, NOTE, PLAIN, SEVERITIES, STATES, WARN,
-    annotation, bars, column, dashboard, data_link, heatmap, now, query, rows, section, stat, steps, table, timeline,
+    annotation, bars, column, dashboard, data_link, heatmap, now, override_like, query, rows, section, stat, steps, table, timeline,
     variable,
 )
 
@@ -108,7 +108,7 @@ def suspicion():
                      "Confidence of every target that was under suspicion within the time range: green is calm, red is a leak."),
                     "percentunit", "nobody was under suspicion", [query(expr, "{{target}} ({{kind}}, {{instance}})")], 16, 9,
                     thresholds=steps(FINE, (0.3, NOTE), (0.5, WARN), (0.87, BAD)), min=0, max=1, decimals=0,
-                    show_legend=False, links=link_to_target("__field.labels"))
+                    links=link_to_target("__field.labels"))
 
 
 def history():
@@ -121,7 +121,8 @@ def history():
     return [
         timeline(("Alerts that fire", "How many alerts of each of this exporter's rules fire, as Prometheus evaluates them."),
                  "none", "no alert fires", [query(alerts, "{{alertname}}")], 12, 8,
-                 thresholds=steps(WARN, (3, BAD)), show_legend=False, show_value="auto", decimals=0),
+                 thresholds=steps(WARN), show_value="auto", decimals=0,
+                 overrides=[override_like("/^MemoryLeakLimit/", thresholds={"mode": "absolute", "steps": steps(BAD)})]),
         table(("Leaks confirmed in this time range", "How often each target was confirmed to leak, and since when it leaks now."),
               "none", "no leak was confirmed", [
                   rows(episodes), rows(f"(min by (job, instance, kind, target) ({begun})) * 1000")],

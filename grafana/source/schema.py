@@ -116,6 +116,10 @@ def _reduced(calculation="lastNotNull"):
     return {"calcs": [calculation], "fields": "", "values": False}
 
 
+def _legend(calculations=(), shown=True):
+    return {"calcs": list(calculations), "displayMode": "list", "placement": "bottom", "showLegend": shown}
+
+
 def stat(text, unit, empty, queries, width=4, height=4, **defaults):
     """One number that says by its colour whether it is good."""
     graph = defaults.pop("graph", "none")
@@ -124,7 +128,9 @@ def stat(text, unit, empty, queries, width=4, height=4, **defaults):
         "graphMode": graph,
         "justifyMode": "center",
         "orientation": "auto",
+        "percentChangeColorMode": "standard",
         "reduceOptions": _reduced(),
+        "showPercentChange": False,
         "textMode": defaults.pop("shows", "value"),
         "wideLayout": True,
     }
@@ -151,12 +157,7 @@ def timeseries(text, unit, empty, queries, width=12, height=8, **defaults):
     }
     custom.update(defaults.pop("custom", {}))
     options = {
-        "legend": {
-            "calcs": defaults.pop("legend", ["lastNotNull"]),
-            "displayMode": "list",
-            "placement": "bottom",
-            "showLegend": True,
-        },
+        "legend": _legend(defaults.pop("legend", ["lastNotNull"])),
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     return panel("timeseries", text, unit, empty, queries, width, height, options, custom, **defaults)
@@ -166,14 +167,14 @@ def timeline(text, unit, empty, queries, width=12, height=8, **defaults):
     """One bar for each series, coloured by what its value is at the time."""
     options = {
         "alignValue": "left",
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": defaults.pop("show_legend", True)},
+        "legend": _legend(shown=False),
         "mergeValues": True,
         "rowHeight": 0.85,
         "showValue": defaults.pop("show_value", "never"),
         "tooltip": {"mode": "single", "sort": "none"},
     }
     defaults.setdefault("color", {"mode": "thresholds"})
-    custom = {"fillOpacity": 85, "lineWidth": 0, "spanNulls": 60000}
+    custom = {"fillOpacity": 85, "lineWidth": 0}
     return panel("state-timeline", text, unit, empty, queries, width, height, options, custom, **defaults)
 
 
@@ -181,6 +182,7 @@ def bars(text, unit, empty, queries, width=12, height=8, **defaults):
     """One horizontal bar for each series, its name before it."""
     options = {
         "displayMode": "basic",
+        "legend": _legend(shown=False),
         "maxVizHeight": 40,
         "minVizHeight": 16,
         "minVizWidth": 8,
@@ -201,7 +203,11 @@ def heatmap(text, unit, empty, queries, width=12, height=8, cells="short", **def
         "calculate": False,
         "cellGap": 1,
         "cellValues": {"unit": cells},
-        "color": {"exponent": 0.5, "mode": "scheme", "scale": "exponential", "scheme": "Oranges", "steps": 64},
+        "color": {
+            "exponent": 0.5, "fill": "dark-orange", "mode": "scheme", "reverse": False, "scale": "exponential",
+            "scheme": "Oranges", "steps": 64,
+        },
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
         "filterValues": {"le": 1e-9},
         "legend": {"show": True},
         "rowsFrame": {"layout": "auto"},
@@ -232,7 +238,7 @@ def table(text, unit, empty, queries, columns, width=24, height=9, sort=None, de
             },
         }
     )
-    options = {"cellHeight": "sm", "footer": {"show": False}, "showHeader": True}
+    options = {"cellHeight": "sm", "frameIndex": 0, "showHeader": True}
     custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False}
     overrides = [override(each["name"], **each["properties"]) for each in columns if each["properties"]]
     return panel(
@@ -287,7 +293,6 @@ def _placed(panels):
 def datasource_variable():
     """The data source is a variable, so that the same file serves provisioning and import by hand."""
     return {
-        "current": {},
         "hide": 0,
         "includeAll": False,
         "label": "Data source",
@@ -304,11 +309,10 @@ def datasource_variable():
 
 def variable(name, metric, label=None, several=True):
     """A label's values, from the series of `metric`; with `several`, many can be chosen, and at first all are."""
+    everything = {"allValue": ".+", "current": {"selected": True, "text": "All", "value": "$__all"}}
     return {
-        **({"allValue": ".+"} if several else {}),
-        "current": {"selected": True, "text": "All", "value": "$__all"} if several else {},
+        **(everything if several else {}),
         "datasource": DATASOURCE,
-        "definition": f"label_values({metric}, {name})",
         "hide": 0,
         "includeAll": several,
         "label": label or name.capitalize(),

@@ -59,7 +59,8 @@ def past():
         return f"{how} by (instance, area) ({select(metric, inside=TARGET_AREA)} @ end())"
 
     matched = "on (instance, area)"
-    limit = of("memleak_area_limit_bytes", "min")
+    size = of("memleak_area_size_bytes", "sum")
+    limit = judged("memleak_area_limit_bytes", "min")
     trend = (
         f"({at_end('memleak_area_size_bytes', 'sum')} + {matched} {at_end('memleak_area_growth_bytes_per_second', 'sum')}"
         f" * {matched} (time() - {at_end(sampled)})) and {matched} ({at_end(begun, 'min')} <= time())"
@@ -71,7 +72,7 @@ def past():
         "decbytes", "none of the chosen areas is judged", [
             query(judged("memleak_area_size_bytes", "sum"), LEGEND),
             query(trend, "trend " + LEGEND),
-            query(f"{limit} and {matched} ({of('memleak_area_size_bytes', 'sum')} > 0.25 * {limit})", "limit " + LEGEND),
+            query(f"{limit} and {matched} ({size} > 0.25 * {of('memleak_area_limit_bytes', 'min')})", "limit " + LEGEND),
         ], 15, 10, min=0, overrides=lines())
 
 
@@ -120,13 +121,13 @@ def verdicts():
                    min=0, max=1, thresholds=steps(FINE, (0.5, WARN), (0.87, BAD)), threshold_line="dashed"),
         timeline(("State and severity", "Verdicts as they changed over time."), "none", "too little evidence yet", [
             query(of("memleak_area_leak_state"), "state of {{area}}"),
-            query(of("memleak_area_severity"), "severity of {{area}}")], 8, 7, show_legend=False, show_value="auto",
+            query(of("memleak_area_severity"), "severity of {{area}}")], 8, 7, show_value="auto",
             mappings=STATES, overrides=[override_like("/^severity/", mappings=SEVERITIES)],
             thresholds=steps(FINE, (1, WARN), (2, BAD))),
         timeline(("Pattern", "What shape the growth had: linear and exponential growth are leaks, saturating is a warm-up, periodic is load."),
                  "none", "too little evidence yet",
                  [query(f"max by (instance, area, pattern) ({pattern} == 1)", "{{area}}: {{pattern}}")], 8, 7,
-                 show_legend=False, thresholds=steps(PLAIN), mappings=[
+                 thresholds=steps(PLAIN), mappings=[
                      {"type": "value", "options": {"1": {"index": 0, "text": "seen", "color": PLAIN}}}]),
     ]
 
@@ -225,7 +226,7 @@ def rules():
                column("Value #F", "Rate", unit="Bps", width=90), column("instance", "Instance")],
               width=14, height=8, sort="Value #A"),
         timeline(("Alerts", "Alerts about this target that fire."), "none", "no alert fires",
-                 [query(f"max by (instance, alertname, area) ({firing})", "{{alertname}} {{area}}")], 10, 8, show_legend=False,
+                 [query(f"max by (instance, alertname, area) ({firing})", "{{alertname}} {{area}}")], 10, 8,
                  thresholds=steps(BAD), mappings=[{"type": "value", "options": {"1": {"index": 0, "text": "fires", "color": BAD}}}]),
         table(("What it is", "What is known of the target beside its name."), "none", "gone",
               [rows(f"max by (instance, unit, container, pod_uid, runtime) ({select('memleak_target_info', inside=TARGET)})")],
