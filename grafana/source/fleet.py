@@ -117,7 +117,7 @@ def history():
     alerts = f"count by (alertname) ({firing})"
     confirmed = select("memleak_episodes_total", inside=KIND)
     episodes = f"round(sum by (job, instance, kind, target) (increase({confirmed}[$__range]))) > 0"
-    begun = of_leaks("memleak_area_leak_start_timestamp_seconds", "min", KIND, least=2)
+    since = f"min by (job, instance, kind, target) ({of_leaks('memleak_area_leak_start_timestamp_seconds', 'min', KIND, least=2)})"
     return [
         timeline(("Alerts that fire", "How many alerts of each of this exporter's rules fire, as Prometheus evaluates them."),
                  "none", "no alert fires", [query(alerts, "{{alertname}}")], 12, 8,
@@ -125,12 +125,12 @@ def history():
                  overrides=[override_like("/^MemoryLeakLimit/", thresholds={"mode": "absolute", "steps": steps(BAD)})]),
         table(("Leaks confirmed in this time range", "How often each target was confirmed to leak, and since when it leaks now."),
               "none", "no leak was confirmed", [
-                  rows(episodes), rows(f"(min by (job, instance, kind, target) ({begun})) * 1000")],
+                  rows(episodes), rows(f"({since}) * 1000"), rows(f"{since} or {episodes}")],
               [column("target", "Target", links=link_to_target("__data.fields")),
                column("kind", "Kind", width=90), column("instance", "Instance", width=150),
                column("Value #A", "Confirmed", unit="none", width=100, decimals=0),
                column("Value #B", "Leaks since", unit="dateTimeFromNow", width=150)],
-              width=12, height=8, sort="Value #B"),
+              width=12, height=8, sort="Value #C"),
     ]
 
 

@@ -59,7 +59,7 @@ def past():
         return f"{how} by (instance, area) ({select(metric, inside=TARGET_AREA)} @ end())"
 
     matched = "on (instance, area)"
-    size = of("memleak_area_size_bytes", "sum")
+    quarter_full = f"{at_end('memleak_area_size_bytes', 'sum')} > 0.25 * {at_end('memleak_area_limit_bytes', 'min')}"
     limit = judged("memleak_area_limit_bytes", "min")
     trend = (
         f"({at_end('memleak_area_size_bytes', 'sum')} + {matched} {at_end('memleak_area_growth_bytes_per_second', 'sum')}"
@@ -72,7 +72,7 @@ def past():
         "decbytes", "none of the chosen areas is judged", [
             query(judged("memleak_area_size_bytes", "sum"), LEGEND),
             query(trend, "trend " + LEGEND),
-            query(f"{limit} and {matched} ({size} > 0.25 * {of('memleak_area_limit_bytes', 'min')})", "limit " + LEGEND),
+            query(f"{limit} and {matched} ({quarter_full})", "limit " + LEGEND),
         ], 15, 10, min=0, overrides=lines())
 
 
