@@ -112,10 +112,10 @@ def keeping():
             rows(f"max by ({by}) ({loaded}) * 1000"),
             rows(f"max by ({by}) ({select('memleak_exporter_config_last_reload_successful')} == bool 0)"),
             rows(f"max by ({by}) ({select('memleak_exporter_sampling_interval_seconds')})")],
-            [column("instance", "Exporter", width=140), column("version", "Version", width=80), column("revision", "Revision", width=90),
-             column("Value #B", "Configured", unit="dateTimeFromNow", width=120),
-             column("Value #C", "Reload refused", width=110, mappings=YES_IS_BAD, cell="color-text"),
-             column("Value #D", "Interval", unit="s", width=80)], width=8, height=8, sort="Value #C"),
+            [column("instance", "Exporter"), column("version", "Version", width=70), column("revision", "Revision", width=80),
+             column("Value #B", "Configured", unit="dateTimeFromNow", width=100),
+             column("Value #C", "Refused", width=70, mappings=YES_IS_BAD, cell="color-text"),
+             column("Value #D", "Interval", unit="s", width=75)], width=8, height=8, sort="Value #C"),
     ]
 
 
