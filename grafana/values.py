@@ -4,14 +4,31 @@ import re
 import time
 
 COLORS = {
-    "green": "#73BF69", "yellow": "#FADE2A", "orange": "#FF9830", "red": "#F2495C", "dark-red": "#C4162A",
-    "blue": "#5794F2", "text": "#CCCCDC", "purple": "#B877D9",
+    "green": "#73BF69",
+    "yellow": "#FADE2A",
+    "orange": "#FF9830",
+    "red": "#F2495C",
+    "dark-red": "#C4162A",
+    "blue": "#5794F2",
+    "text": "#CCCCDC",
+    "purple": "#B877D9",
 }
-CLASSIC = ["#73BF69", "#5794F2", "#F2CC0C", "#B877D9", "#FF780A", "#8AB8FF", "#FF9830", "#56A64B", "#CA95E5", "#E0B400",
-           "#37872D", "#FFA6B0"]
+CLASSIC = [
+    "#73BF69",
+    "#5794F2",
+    "#F2CC0C",
+    "#B877D9",
+    "#FF780A",
+    "#8AB8FF",
+    "#FF9830",
+    "#56A64B",
+    "#CA95E5",
+    "#E0B400",
+    "#37872D",
+    "#FFA6B0",
+]
 SIZES = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (0, "B")]
-TIMES = [(86400 * 365, "years"), (86400 * 7, "weeks"), (86400, "days"), (3600, "hours"), (60, "mins"), (1, "s"), (1e-3, "ms"),
-         (0, "µs")]
+TIMES = [(86400 * 365, "years"), (86400 * 7, "weeks"), (86400, "days"), (3600, "hours"), (60, "mins"), (1, "s"), (1e-3, "ms"), (0, "µs")]
 PER_SECOND = {"ops": "ops/s", "reqps": "req/s", "cps": "c/s", "hertz": "Hz"}
 
 

@@ -53,17 +53,12 @@ def steps(base, *above):
 
 def words(**values):
     """Texts and colours for whole numbers: `words(_0=("none", "green"))`."""
-    options = {
-        name.lstrip("_"): {"index": at, "text": text, "color": color}
-        for at, (name, (text, color)) in enumerate(values.items())
-    }
+    options = {name.lstrip("_"): {"index": at, "text": text, "color": color} for at, (name, (text, color)) in enumerate(values.items())}
     return [{"type": "value", "options": options}]
 
 
 STATES = words(_0=("no leak", FINE), _1=("suspected", WARN), _2=("confirmed", BAD))
-SEVERITIES = words(
-    _0=("none", FINE), _1=("low", PLAIN), _2=("medium", NOTE), _3=("high", WARN), _4=("critical", BAD)
-)
+SEVERITIES = words(_0=("none", FINE), _1=("low", PLAIN), _2=("medium", NOTE), _3=("high", WARN), _4=("critical", BAD))
 SUCCESS = words(_0=("failed", BAD), _1=("ok", FINE))
 YES_IS_BAD = words(_0=("no", FINE), _1=("yes", BAD))
 
@@ -156,10 +151,7 @@ def timeseries(text, unit, empty, queries, width=12, height=8, **defaults):
         "thresholdsStyle": {"mode": defaults.pop("threshold_line", "off")},
     }
     custom.update(defaults.pop("custom", {}))
-    options = {
-        "legend": _legend(defaults.pop("legend", ["lastNotNull"])),
-        "tooltip": {"mode": "multi", "sort": "desc"},
-    }
+    options = {"legend": _legend(defaults.pop("legend", ["lastNotNull"])), "tooltip": {"mode": "multi", "sort": "desc"}}
     return panel("timeseries", text, unit, empty, queries, width, height, options, custom, **defaults)
 
 
@@ -204,8 +196,13 @@ def heatmap(text, unit, empty, queries, width=12, height=8, cells="short", **def
         "cellGap": 1,
         "cellValues": {"unit": cells},
         "color": {
-            "exponent": 0.5, "fill": "dark-orange", "mode": "scheme", "reverse": False, "scale": "exponential",
-            "scheme": "Oranges", "steps": 64,
+            "exponent": 0.5,
+            "fill": "dark-orange",
+            "mode": "scheme",
+            "reverse": False,
+            "scale": "exponential",
+            "scheme": "Oranges",
+            "steps": 64,
         },
         "exemplars": {"color": "rgba(255,0,255,0.7)"},
         "filterValues": {"le": 1e-9},
@@ -242,8 +239,18 @@ def table(text, unit, empty, queries, columns, width=24, height=9, sort=None, de
     custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False}
     overrides = [override(each["name"], **each["properties"]) for each in columns if each["properties"]]
     return panel(
-        "table", text, unit, empty, queries, width, height, options, custom,
-        transformations=transformations, overrides=overrides, **defaults,
+        "table",
+        text,
+        unit,
+        empty,
+        queries,
+        width,
+        height,
+        options,
+        custom,
+        transformations=transformations,
+        overrides=overrides,
+        **defaults,
     )
 
 
