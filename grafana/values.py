@@ -29,7 +29,7 @@ CLASSIC = [
 ]
 SIZES = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (0, "B")]
 TIMES = [(86400 * 365, "years"), (86400 * 7, "weeks"), (86400, "days"), (3600, "hours"), (60, "mins"), (1, "s"), (1e-3, "ms"), (0, "µs")]
-PER_SECOND = {"ops": "ops/s", "reqps": "req/s", "cps": "c/s", "hertz": "Hz"}
+PER_SECOND = {"ops": "ops/s", "reqps": "req/s", "cps": "c/s", "cpm": "c/m", "hertz": "Hz"}
 
 
 def color(name):

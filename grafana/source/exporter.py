@@ -90,6 +90,7 @@ def headline():
 def collecting():
     """Reading the world."""
     success = f"min by (instance, collector) ({select('memleak_exporter_collector_success')})"
+    source = f"min by (instance, source) ({select('memleak_exporter_source_success')})"
     errors = f"sum by (instance, collector, reason) ({rate('memleak_exporter_collector_errors_total')}) > 0"
     return [
         timeline(
@@ -97,7 +98,7 @@ def collecting():
             "none",
             "no exporter",
             [query(success, "{{collector}} on {{instance}}")],
-            8,
+            12,
             8,
             mappings=SUCCESS,
             thresholds=steps(BAD, (1, FINE)),
@@ -107,16 +108,26 @@ def collecting():
             "s",
             "no exporter",
             [query(quantile(0.99, "memleak_exporter_collector_duration_seconds", "instance, collector"), "{{collector}} on {{instance}}")],
-            8,
+            12,
             8,
             min=0,
+        ),
+        timeline(
+            ("Sources of applications", "Whether each configured source told what it was asked for when it was asked last."),
+            "none",
+            "no source is configured",
+            [query(source, "{{source}} {{instance}}")],
+            12,
+            8,
+            mappings=SUCCESS,
+            thresholds=steps(BAD, (1, FINE)),
         ),
         timeseries(
             ("Reads that failed", "By reason. Refused reads of other users' processes are usual without CAP_SYS_PTRACE."),
             "ops",
             "no read fails",
             [query(errors, "{{collector}}, {{reason}} on {{instance}}")],
-            8,
+            12,
             8,
             min=0,
         ),

@@ -13,6 +13,7 @@ from .schema import (
     WORST,
     YES_IS_BAD,
     annotation,
+    bars,
     column,
     dashboard,
     now,
@@ -295,7 +296,8 @@ def growth():
 def parts():
     """What it is made of."""
     size = "memleak_area_size_bytes"
-    whole = select(size, f'area!~"{WITHIN}|shmem"', inside=TARGET_AREA)
+    whole = select(size, 'kind!="application"', f'area!~"{WITHIN}|shmem"', inside=TARGET_AREA)
+    own = select(size, 'kind="application"', 'area=~"heap|external"', inside=TARGET_AREA)
     shared = select(size, 'kind="host"', 'area="shmem"', inside=TARGET_AREA)
     total = select(size, 'area=~"rss|usage"', inside=TARGET_AREA)
     objects = of("memleak_area_size_objects", "sum")
@@ -307,7 +309,7 @@ def parts():
             ),
             "decbytes",
             "no sizes",
-            [query(f"sum by (area) ({whole} or {shared})", "{{area}}"), query(f"sum by (area) ({total})", "all: {{area}}")],
+            [query(f"sum by (area) ({whole} or {shared} or {own})", "{{area}}"), query(f"sum by (area) ({total})", "all: {{area}}")],
             12,
             8,
             stack=True,
@@ -342,6 +344,105 @@ def parts():
             8,
             min=0,
             overrides=lines(),
+        ),
+    ]
+
+
+def holders():
+    """Who holds the memory, as the exporter attributes it."""
+
+    def part(metric, how="sum"):
+        return f"{how} by (instance, part) ({select(metric, inside=TARGET)})"
+
+    read = select("memleak_attribution_last_reading_timestamp_seconds", inside=TARGET)
+    grows = f"topk(8, ({part('memleak_attribution_growth_bytes_per_second')}) * {HOUR} > 0)"
+    label = "{{part}} {{instance}}"
+    return [
+        timeseries(
+            (
+                "Who holds the memory",
+                (
+                    "Parts of all memory of those processes that are under suspicion: native modules, buffers, stacks"
+                    " and so on. Other processes are not read."
+                ),
+            ),
+            "decbytes",
+            "not under suspicion",
+            [query(part("memleak_attribution_bytes"), label)],
+            10,
+            9,
+            stack=True,
+            min=0,
+        ),
+        bars(
+            ("Which part grows, an hour", "Since the processes came under suspicion."),
+            "decbytes",
+            "no part grows",
+            [now(grows, label)],
+            6,
+            9,
+            thresholds=steps(WARN),
+            min=0,
+            decimals=1,
+        ),
+        table(
+            ("Parts", "What each part holds, how much it grows, and how sure it is that it is what its name says."),
+            "none",
+            "not under suspicion",
+            [
+                rows(part("memleak_attribution_bytes")),
+                rows(f"({part('memleak_attribution_growth_bytes_per_second')}) * {HOUR}"),
+                rows(part("memleak_attribution_confidence_ratio", "min")),
+                rows(part("memleak_attribution_descriptors")),
+                rows(f"min by (instance) ({read}) * 1000"),
+            ],
+            [
+                column("part", "Part"),
+                column("Value #A", "Memory", unit="decbytes", width=75),
+                column("Value #B", "An hour", unit="decbytes", width=75),
+                column("Value #C", "Sure", unit="percentunit", width=60, decimals=0),
+                column("Value #D", "Descriptors", unit="short", width=75),
+                column("Value #E", "Read", unit="dateTimeFromNow", width=80),
+            ],
+            width=8,
+            height=9,
+            sort="Value #B",
+        ),
+        timeseries(
+            ("Descriptors by kind", "Files, pipes, and sockets by the usual port of their peer; dashed: growth an hour."),
+            "short",
+            "not under suspicion",
+            [
+                query(part("memleak_attribution_descriptors"), label),
+                query(f"({part('memleak_attribution_growth_descriptors_per_second')}) * {HOUR}", "trend an hour " + label),
+            ],
+            8,
+            8,
+            min=0,
+            overrides=lines(),
+        ),
+        timeseries(
+            ("Waiting in sockets", "Sent and not acknowledged, or received and not read. The kernel holds it, not the processes."),
+            "decbytes",
+            "not under suspicion",
+            [query(part("memleak_attribution_socket_bytes"), label)],
+            8,
+            8,
+            min=0,
+        ),
+        timeseries(
+            ("Age of the oldest file", "Of a directory: where it rises, nobody clears up."),
+            "s",
+            "not a directory",
+            [
+                query(
+                    "max by (instance) (time() -" f" {select('memleak_directory_oldest_file_timestamp_seconds', inside=TARGET)})",
+                    "{{instance}}",
+                )
+            ],
+            8,
+            8,
+            min=0,
         ),
     ]
 
@@ -515,6 +616,7 @@ def build():
         future(),
         *section("How it came to that verdict", *verdicts(), *growth()),
         *section("What it is made of, and what happened to it", *parts(), *life()),
+        *section("Who holds it", *holders()),
         *section("Rules and alerts", *rules()),
     ]
     return dashboard(
