@@ -277,7 +277,7 @@ def keeping():
             "--storage.path is not set",
             [
                 query(
-                    "sum by (instance)" f" (increase({select('memleak_exporter_storage_save_failures_total')}[$__rate_interval]))",
+                    f"sum by (instance) (increase({select('memleak_exporter_storage_save_failures_total')}[$__rate_interval]))",
                     "failed on {{instance}}",
                 ),
                 query(by_instance("memleak_exporter_storage_areas_left_out"), "areas left out on {{instance}}"),
@@ -316,10 +316,7 @@ def costs():
     """What it takes for itself."""
     return [
         timeseries(
-            (
-                "CPU",
-                ("Share of one processor that the exporter itself uses, over five minutes at least: its counter" " knows whole seconds."),
-            ),
+            ("CPU", "Share of one processor that the exporter itself uses, over five minutes at least: its counter knows whole seconds."),
             "percentunit",
             "no exporter",
             [query(f"sum by (instance) ({rate('process_cpu_seconds_total')})", LEGEND)],

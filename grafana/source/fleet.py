@@ -113,6 +113,7 @@ def leaks_table():
         rows(of_leaks("memleak_area_limit_used_ratio", inside=KIND)),
         rows(f"({since}) * 1000"),
         rows(f"({severity}) + on ({AREA}) {confidence}"),
+        rows(f"({of_leaks('memleak_area_growth_objects_per_second', 'sum', KIND)}) * {HOUR}"),
     ]
     columns = [
         column("target", "Target", links=link_to_target("__data.fields")),
@@ -130,7 +131,8 @@ def leaks_table():
             thresholds=steps(FINE, (0.5, WARN), (0.87, BAD)),
         ),
         column("Value #E", "Growth an hour", unit="decbytes", width=130, decimals=1),
-        column("Value #F", "Leaked so far", unit="decbytes", width=120, decimals=1),
+        column("Value #K", "Objects an hour", unit="short", width=120, decimals=0),
+        column("Value #F", "Leaked so far", unit="decbytes", width=110, decimals=1),
         column("Value #G", "Size", unit="decbytes", width=100, decimals=1),
         column(
             "Value #H",
@@ -145,7 +147,7 @@ def leaks_table():
         column("Value #I", "Leaks since", unit="dateTimeFromNow", width=130),
         column("area", "Area", width=90),
         column("kind", "Kind", width=90),
-        column("instance", "Instance", width=150),
+        column("instance", "Instance", width=140),
     ]
     return table(
         (
@@ -186,7 +188,7 @@ def running_out():
 def suspicion():
     """The heat map of confidence that names its rows."""
     ever = f"max_over_time({select('memleak_area_leak_state', inside=KIND)}[$__range] @ end()) >= 1"
-    expr = f"max by (job, instance, kind, target) ({select('memleak_area_leak_confidence_ratio', inside=KIND)}" f" and on ({AREA}) {ever})"
+    expr = f"max by (job, instance, kind, target) ({select('memleak_area_leak_confidence_ratio', inside=KIND)} and on ({AREA}) {ever})"
     return timeline(
         (
             "How sure, target by target",
@@ -211,7 +213,7 @@ def history():
     alerts = f"count by (alertname) ({firing})"
     confirmed = select("memleak_episodes_total", inside=KIND)
     episodes = f"round(sum by (job, instance, kind, target) (increase({confirmed}[$__range]))) > 0"
-    since = "min by (job, instance, kind, target)" f" ({of_leaks('memleak_area_leak_start_timestamp_seconds', 'min', KIND, least=2)})"
+    since = f"min by (job, instance, kind, target) ({of_leaks('memleak_area_leak_start_timestamp_seconds', 'min', KIND, least=2)})"
     return [
         timeline(
             ("Alerts that fire", "How many alerts of each of this exporter's rules fire, as Prometheus evaluates them."),
@@ -249,7 +251,7 @@ def spread():
     return heatmap(
         (
             "Verdicts by confidence",
-            ("How many verdicts of all watched areas fell into each range of confidence: a healthy fleet is dark at" " the bottom only."),
+            "How many verdicts of all watched areas fell into each range of confidence: a healthy fleet is dark at the bottom only.",
         ),
         "percentunit",
         "no verdicts yet",

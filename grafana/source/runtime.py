@@ -111,7 +111,7 @@ def headline():
 def memory():
     """The heap and what is beside it."""
     limit = select("memleak_area_limit_bytes", 'area="heap"', inside=APPLICATION)
-    near = f"min by (instance, area) ({limit}) and on (instance, area) ({size('heap')} > 0.25 * min by (instance, area)" f" ({limit}))"
+    near = f"min by (instance, area) ({limit}) and on (instance, area) ({size('heap')} > 0.25 * min by (instance, area) ({limit}))"
     return [
         timeseries(
             (

@@ -226,10 +226,7 @@ def verdicts():
             thresholds=steps(FINE, (1, WARN), (2, BAD)),
         ),
         timeline(
-            (
-                "Pattern",
-                ("What shape the growth had: linear and exponential growth are leaks, saturating is a warm-up," " periodic is load."),
-            ),
+            ("Pattern", ("What shape the growth had: linear and exponential growth are leaks, saturating is a warm-up, periodic is load.")),
             "none",
             "too little evidence yet",
             [query(f"max by (instance, area, pattern) ({pattern} == 1)", "{{area}}: {{pattern}}")],
@@ -246,7 +243,10 @@ def growth():
     level = "max by (instance, area, rule, level) "
     return [
         timeseries(
-            ("Growth an hour", "Robust growth of the floor; dashed: numbers of the budget for it, where one is configured."),
+            (
+                "Growth an hour",
+                "Robust growth of the floor; on the right that of areas which are counted. Dashed: numbers of the budget for it.",
+            ),
             "decbytes",
             "too little evidence yet",
             [
@@ -254,17 +254,19 @@ def growth():
                 query(
                     f"{level}({select('memleak_threshold_bytes_per_second', inside=TARGET_AREA)}) * {HOUR}", "budget {{rule}} ({{level}})"
                 ),
+                query(f"({of('memleak_area_growth_objects_per_second')}) * {HOUR}", "objects " + LEGEND),
             ],
             8,
             7,
             overrides=[
-                override_like("/^budget/", color={"mode": "fixed", "fixedColor": WORST}, custom__fillOpacity=0, custom__lineStyle=DASHED)
+                override_like("/^budget/", color={"mode": "fixed", "fixedColor": WORST}, custom__fillOpacity=0, custom__lineStyle=DASHED),
+                override_like("/^objects/", unit="short", custom__axisPlacement="right"),
             ],
         ),
         timeseries(
             (
                 "Time to the limit",
-                ("At the growth of that time; the lower end of the 80 % interval beside it. It falls evenly in a" " steady leak."),
+                "At the growth of that time; the lower end of the 80 % interval beside it. It falls evenly in a steady leak.",
             ),
             "s",
             "nothing grows towards a limit",
@@ -303,10 +305,7 @@ def parts():
     objects = of("memleak_area_size_objects", "sum")
     return [
         timeseries(
-            (
-                "Areas, stacked",
-                ("Parts that do not overlap; the line is all that is resident (rss) or in use (usage), page cache" " included."),
-            ),
+            ("Areas, stacked", "Parts that do not overlap; the line is all that is resident (rss) or in use (usage), page cache included."),
             "decbytes",
             "no sizes",
             [query(f"sum by (area) ({whole} or {shared} or {own})", "{{area}}"), query(f"sum by (area) ({total})", "all: {{area}}")],
@@ -327,13 +326,12 @@ def parts():
         timeseries(
             (
                 "Areas that are counted",
-                ("Descriptors, threads and other objects, and how many there may be; dashed: growth an hour, where" " they are judged."),
+                "Descriptors, threads, files and other objects; red: how many there may be, once a fifth of that is used.",
             ),
             "short",
             "nothing counted",
             [
                 query(objects, LEGEND),
-                query(f"({of('memleak_area_growth_objects_per_second')}) * {HOUR}", "trend an hour " + LEGEND),
                 query(
                     f"{of('memleak_area_limit_objects', 'min')} and on (instance, area) ({objects}) > 0.2 *"
                     f" {of('memleak_area_limit_objects', 'min')}",
@@ -354,22 +352,24 @@ def holders():
     def part(metric, how="sum"):
         return f"{how} by (instance, part) ({select(metric, inside=TARGET)})"
 
+    def an_hour(metric):
+        return f"({part(metric)}) * {HOUR}"
+
+    growth = "memleak_attribution_growth_bytes_per_second"
     read = select("memleak_attribution_last_reading_timestamp_seconds", inside=TARGET)
-    grows = f"topk(8, ({part('memleak_attribution_growth_bytes_per_second')}) * {HOUR} > 0)"
+    read_at = f"({part('memleak_attribution_confidence_ratio')}) * 0 + on (instance) group_left min by (instance) ({read}) * 1000"
     label = "{{part}} {{instance}}"
     return [
         timeseries(
             (
                 "Who holds the memory",
-                (
-                    "Parts of all memory of those processes that are under suspicion: native modules, buffers, stacks"
-                    " and so on. Other processes are not read."
-                ),
+                "Parts of all memory of those processes that are under suspicion: native modules, buffers, stacks and so on. "
+                "Other processes are not read.",
             ),
             "decbytes",
             "not under suspicion",
             [query(part("memleak_attribution_bytes"), label)],
-            10,
+            14,
             9,
             stack=True,
             min=0,
@@ -378,8 +378,8 @@ def holders():
             ("Which part grows, an hour", "Since the processes came under suspicion."),
             "decbytes",
             "no part grows",
-            [now(grows, label)],
-            6,
+            [now(f"topk(8, {an_hour(growth)} > 0)", label)],
+            10,
             9,
             thresholds=steps(WARN),
             min=0,
@@ -391,57 +391,34 @@ def holders():
             "not under suspicion",
             [
                 rows(part("memleak_attribution_bytes")),
-                rows(f"({part('memleak_attribution_growth_bytes_per_second')}) * {HOUR}"),
-                rows(part("memleak_attribution_confidence_ratio", "min")),
+                rows(an_hour(growth)),
                 rows(part("memleak_attribution_descriptors")),
-                rows(f"min by (instance) ({read}) * 1000"),
+                rows(an_hour("memleak_attribution_growth_descriptors_per_second")),
+                rows(part("memleak_attribution_socket_bytes")),
+                rows(part("memleak_attribution_confidence_ratio", "min")),
+                rows(read_at),
             ],
             [
                 column("part", "Part"),
-                column("Value #A", "Memory", unit="decbytes", width=75),
-                column("Value #B", "An hour", unit="decbytes", width=75),
-                column("Value #C", "Sure", unit="percentunit", width=60, decimals=0),
-                column("Value #D", "Descriptors", unit="short", width=75),
-                column("Value #E", "Read", unit="dateTimeFromNow", width=80),
+                column("Value #A", "Memory", unit="decbytes", width=110, decimals=1),
+                column("Value #B", "Growth an hour", unit="decbytes", width=130, decimals=1),
+                column("Value #C", "Descriptors", unit="short", width=100, decimals=0),
+                column("Value #D", "More an hour", unit="short", width=110, decimals=0),
+                column("Value #E", "In sockets", unit="decbytes", width=110, decimals=1),
+                column("Value #F", "Sure", unit="percentunit", width=80, decimals=0),
+                column("Value #G", "Read", unit="dateTimeFromNow", width=120),
+                column("instance", "Instance", width=150),
             ],
-            width=8,
-            height=9,
+            width=16,
             sort="Value #B",
         ),
         timeseries(
-            ("Descriptors by kind", "Files, pipes, and sockets by the usual port of their peer; dashed: growth an hour."),
+            ("Descriptors by kind", "Files, pipes, and sockets by the usual port of their peer."),
             "short",
             "not under suspicion",
-            [
-                query(part("memleak_attribution_descriptors"), label),
-                query(f"({part('memleak_attribution_growth_descriptors_per_second')}) * {HOUR}", "trend an hour " + label),
-            ],
+            [query(part("memleak_attribution_descriptors"), label)],
             8,
-            8,
-            min=0,
-            overrides=lines(),
-        ),
-        timeseries(
-            ("Waiting in sockets", "Sent and not acknowledged, or received and not read. The kernel holds it, not the processes."),
-            "decbytes",
-            "not under suspicion",
-            [query(part("memleak_attribution_socket_bytes"), label)],
-            8,
-            8,
-            min=0,
-        ),
-        timeseries(
-            ("Age of the oldest file", "Of a directory: where it rises, nobody clears up."),
-            "s",
-            "not a directory",
-            [
-                query(
-                    "max by (instance) (time() -" f" {select('memleak_directory_oldest_file_timestamp_seconds', inside=TARGET)})",
-                    "{{instance}}",
-                )
-            ],
-            8,
-            8,
+            9,
             min=0,
         ),
     ]
@@ -453,6 +430,7 @@ def life():
     def happened(metric, legend):
         return query(f"sum by (instance) (increase({select(metric, inside=TARGET)}[$__rate_interval]))", legend + " {{instance}}")
 
+    oldest = select("memleak_directory_oldest_file_timestamp_seconds", inside=TARGET)
     bars_of = {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0}
     return [
         timeseries(
@@ -474,7 +452,7 @@ def life():
                 happened("memleak_episodes_total", "leaks confirmed"),
             ],
             8,
-            8,
+            7,
             custom=bars_of,
             min=0,
             legend=["sum"],
@@ -482,7 +460,7 @@ def life():
         timeseries(
             (
                 "Waiting for memory",
-                ("Share of time in which some, or all, tasks waited for memory (pressure of the control group or the" " machine)."),
+                "Share of time in which some, or all, tasks waited for memory (pressure of the control group or the machine).",
             ),
             "percentunit",
             "not measured here",
@@ -491,7 +469,7 @@ def life():
                 query(f"sum by (instance) ({rate('memleak_target_full_stall_seconds_total', inside=TARGET)})", "all {{instance}}"),
             ],
             8,
-            8,
+            7,
             min=0,
         ),
         timeseries(
@@ -503,9 +481,27 @@ def life():
                 query(f"sum by (instance) ({select('memleak_target_present', inside=TARGET)} == 0)", "absent {{instance}}"),
             ],
             8,
-            8,
+            7,
             min=0,
             decimals=0,
+        ),
+        timeseries(
+            ("Garbage collection", "Share of time that went into it, of an application that tells; the page about runtimes has more."),
+            "percentunit",
+            "does not tell",
+            [query(f"sum by (instance) ({rate('memleak_gc_duration_seconds_total', inside=TARGET)})", "{{instance}}")],
+            12,
+            7,
+            min=0,
+        ),
+        timeseries(
+            ("Age of the oldest file", "Of a directory: where it rises, nobody clears up."),
+            "s",
+            "not a directory",
+            [query(f"max by (instance) (time() - {oldest})", "{{instance}}")],
+            12,
+            7,
+            min=0,
         ),
     ]
 
@@ -567,7 +563,7 @@ def rules():
             ("What it is", "What is known of the target beside its name."),
             "none",
             "gone",
-            [rows("max by (instance, unit, container, pod_uid, runtime)" f" ({select('memleak_target_info', inside=TARGET)})")],
+            [rows(f"max by (instance, unit, container, pod_uid, runtime) ({select('memleak_target_info', inside=TARGET)})")],
             [
                 column("instance", "Instance"),
                 column("unit", "Unit"),
