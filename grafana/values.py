@@ -37,6 +37,12 @@ def color(name):
     return COLORS.get(name, name)
 
 
+def on(background):
+    """The colour of text on a background: black on light ones."""
+    red, green, blue = (int(background[at : at + 2], 16) for at in (1, 3, 5))
+    return "#111217" if 0.299 * red + 0.587 * green + 0.114 * blue > 170 else "white"
+
+
 def plain(value, decimals):
     """A number with at most so many decimals, by default as many as it needs."""
     if decimals is None:

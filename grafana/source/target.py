@@ -153,7 +153,6 @@ def lines():
             color={"mode": "fixed", "fixedColor": BAD},
             custom__fillOpacity=0,
             custom__lineStyle={"fill": "dot", "dash": [2, 6]},
-            custom__lineWidth=1,
         ),
     ]
 
@@ -367,7 +366,7 @@ def holders():
                 "Other processes are not read.",
             ),
             "decbytes",
-            "not under suspicion",
+            "not under suspicion, or not switched on",
             [query(part("memleak_attribution_bytes"), label)],
             14,
             9,
@@ -388,7 +387,7 @@ def holders():
         table(
             ("Parts", "What each part holds, how much it grows, and how sure it is that it is what its name says."),
             "none",
-            "not under suspicion",
+            "not under suspicion, or not switched on",
             [
                 rows(part("memleak_attribution_bytes")),
                 rows(an_hour(growth)),
@@ -415,7 +414,7 @@ def holders():
         timeseries(
             ("Descriptors by kind", "Files, pipes, and sockets by the usual port of their peer."),
             "short",
-            "not under suspicion",
+            "not under suspicion, or not switched on",
             [query(part("memleak_attribution_descriptors"), label)],
             8,
             9,
@@ -491,7 +490,7 @@ def life():
             "does not tell",
             [query(f"sum by (instance) ({rate('memleak_gc_duration_seconds_total', inside=TARGET)})", "{{instance}}")],
             12,
-            7,
+            5,
             min=0,
         ),
         timeseries(
@@ -500,7 +499,7 @@ def life():
             "not a directory",
             [query(f"max by (instance) (time() - {oldest})", "{{instance}}")],
             12,
-            7,
+            5,
             min=0,
         ),
     ]
