@@ -86,13 +86,9 @@ class Prometheus:
         return self.get("query_range", query=expr, start=start, end=end, step=step)["result"]
 
 
-def alternatives(values):
-    """Several values as one pattern, as Grafana writes it for a variable that allows several."""
-    return "(" + "|".join(re.escape(value).replace("\\", "\\\\") for value in values) + ")"
-
-
 def choices(prometheus, page, given=None):
-    """Every way to choose the page's variables: all values where several may be chosen, else one after the other.
+    """Every way to choose the page's variables: all values where several may be chosen, be there any or none, else one
+    after the other.
 
     `given` fixes some of them by name.
     """
@@ -109,8 +105,8 @@ def _choose(prometheus, variable, chosen, given):
     name = variable["name"]
     if name in given:
         return [{**chosen, name: given[name]}]
-    values = prometheus.label_values(variable["query"], chosen)
     if variable["multi"]:
-        return [{**chosen, name: variable["allValue"]}] if values else []
+        return [{**chosen, name: variable["allValue"]}]
+    values = prometheus.label_values(variable["query"], chosen)
     escaped = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
     return [{**chosen, name: value} for value in escaped]

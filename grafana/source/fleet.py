@@ -97,9 +97,9 @@ def headline():
 
 
 def leaks_table():
-    """Worst first: severity, and confidence within it."""
+    """Worst first: severity, and within it the time that is left, as a share of 1 that halves with the first hour."""
     severity = of_leaks("memleak_area_severity", inside=KIND)
-    confidence = per_area("memleak_area_leak_confidence_ratio", inside=KIND)
+    left = per_area("memleak_area_time_to_limit_seconds", "min", KIND)
     growth = of_leaks("memleak_area_growth_bytes_per_second", "sum", KIND)
     since = of_leaks("memleak_area_leak_start_timestamp_seconds", "min", KIND)
     queries = [
@@ -112,7 +112,7 @@ def leaks_table():
         rows(of_leaks("memleak_area_size_bytes", "sum", KIND)),
         rows(of_leaks("memleak_area_limit_used_ratio", inside=KIND)),
         rows(f"({since}) * 1000"),
-        rows(f"({severity}) + on ({AREA}) {confidence}"),
+        rows(f"({severity}) + on ({AREA}) 0.99 / (1 + {left} / {HOUR}) or {severity}"),
         rows(f"({of_leaks('memleak_area_growth_objects_per_second', 'sum', KIND)}) * {HOUR}"),
     ]
     columns = [
@@ -153,7 +153,7 @@ def leaks_table():
         (
             "What leaks, worst first",
             (
-                "Suspected and confirmed leaks by severity, then confidence. A click on a target opens it. "
+                "Suspected and confirmed leaks by severity, then by the time that is left. A click on a target opens it. "
                 "Growth that leaks inside a control group or the machine explain is left out."
             ),
         ),
