@@ -1,6 +1,6 @@
 """Fleet overview: who leaks, how sure that is, how fast, and who runs out first."""
 
-from .queries import AREA, HERE, HOUR, buckets, leaking, of_leaks, per_area, select
+from .queries import AREA, HERE, HOUR, buckets, of_leaks, per_area, select
 from .schema import (
     BAD,
     FINE,
