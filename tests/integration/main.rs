@@ -21,6 +21,7 @@ mod programs;
 mod alerts_fire;
 mod analyze;
 mod command_line;
+mod dashboards;
 mod detector;
 mod explained;
 mod golden;
