@@ -62,6 +62,8 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         areas,
         rules: Vec::new(),
+        parts: Vec::new(),
+        parts_read_at: None,
     }
 }
 

@@ -1,0 +1,102 @@
+//! What single processes are made of: of suspects, and of those whose target the configuration names.
+//!
+//! It is not judged: it begins when the suspicion does, and whatever judges wants to have seen the time before. It is not
+//! kept over a restart of the exporter either, for what it says is known again after a few readings.
+
+use super::{MAX_SUSPECTS, WatchedMember, source::Source};
+use crate::{
+    collect::attribution,
+    detect::episode::LeakState,
+    sample::{Batch, Generation, Identity, Kind, Target},
+    series::anatomy::{Course, Reading},
+};
+use regex::Regex;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Processes with the course of their parts.
+#[derive(Default)]
+pub(in crate::run) struct Attributions {
+    named: Vec<Regex>,
+    courses: HashMap<Identity, Attributed>,
+}
+
+struct Attributed {
+    /// Another program of the same process has other parts.
+    generation: Generation,
+    is_suspect: bool,
+    course: Course,
+}
+
+impl Attributions {
+    /// Reads processes of these targets without a suspicion too.
+    pub(super) fn set_targets(&mut self, named: &[Regex]) {
+        self.named = named.to_vec();
+    }
+
+    /// The course of a process's parts.
+    pub(in crate::run) fn of(&self, identity: Identity) -> Option<&Course> {
+        self.courses.get(&identity).map(|attributed| &attributed.course)
+    }
+
+    /// Whose turn it may be, the most suspicious and largest first. Who is not among them is forgotten, and who has come
+    /// under suspicion begins anew, so that growth counts from then on.
+    pub(super) fn wanted(&mut self, sources: &[Source]) -> Arc<[Identity]> {
+        if !sources.iter().any(|source| source.terms.collector == attribution::NAME) {
+            self.courses.clear();
+            return Arc::default();
+        }
+        let targets = sources.iter().flat_map(|source| source.targets.keys());
+        let is_named = |target: &&Arc<Target>| self.named.iter().any(|name| name.is_match(&target.name));
+        let named: HashSet<&Target> = if self.named.is_empty() {
+            HashSet::new()
+        } else {
+            targets.filter(is_named).map(|name| &**name).collect()
+        };
+        let members = sources.iter().flat_map(|source| source.members.values());
+        let processes = members.filter(|watched| watched.member.target.kind == Kind::Process);
+        let mut wanted: Vec<(LeakState, &WatchedMember)> = processes
+            .map(|watched| (state(watched), watched))
+            .filter(|(state, watched)| *state > LeakState::None || named.contains(&*watched.member.target))
+            .collect();
+        wanted.sort_by(|(state, watched), (other, others)| {
+            other
+                .cmp(state)
+                .then(size(others).total_cmp(&size(watched)))
+                .then(watched.member.identity.cmp(&others.member.identity))
+        });
+        wanted.truncate(MAX_SUSPECTS);
+        let mut before = std::mem::take(&mut self.courses);
+        for (state, watched) in &wanted {
+            let (identity, generation) = (watched.member.identity, watched.member.generation);
+            let is_suspect = *state > LeakState::None;
+            let known = before.remove(&identity);
+            let known =
+                known.filter(|known| known.generation == generation && (known.is_suspect || !is_suspect));
+            let course = known.map(|known| known.course).unwrap_or_default();
+            self.courses.insert(identity, Attributed { generation, is_suspect, course });
+        }
+        wanted.into_iter().map(|(_, watched)| watched.member.identity).collect()
+    }
+
+    /// Takes in what a collector saw.
+    pub(super) fn take_in(&mut self, batch: &Batch) {
+        for anatomy in &batch.anatomies {
+            // One that is wanted no longer is read in vain.
+            if let Some(known) = self.courses.get_mut(&anatomy.identity) {
+                known.course.push(Reading { at: batch.at, parts: anatomy.parts.clone() }, anatomy.is_full);
+            }
+        }
+    }
+}
+
+/// The worst state of its areas.
+fn state(watched: &WatchedMember) -> LeakState {
+    watched.areas.iter().map(super::WatchedArea::state).max().unwrap_or_default()
+}
+
+fn size(watched: &WatchedMember) -> f64 {
+    watched.areas.iter().map(|area| area.size).fold(0.0, f64::max)
+}
