@@ -5,6 +5,7 @@
 use crate::{
     budget::Threshold,
     detect::{
+        attribution,
         episode::{Episode, LeakState},
         finding::Finding,
     },
@@ -50,6 +51,16 @@ pub struct TargetView {
     pub parts: Vec<PartView>,
     /// When the oldest of these readings was, in wall-clock seconds.
     pub parts_read_at: Option<Seconds>,
+}
+
+impl TargetView {
+    /// The part of its memory that grows fastest, with its growth in bytes a second; none where nothing grows.
+    #[must_use]
+    pub fn fastest_part(&self) -> Option<(&PartView, f64)> {
+        let leaky = self.parts.iter().filter(|part| attribution::can_leak(&part.name, part.measure));
+        let growing = leaky.filter_map(|part| Some((part, part.growth?)));
+        growing.filter(|(_, growth)| *growth > 0.0).max_by(|(_, one), (_, other)| one.total_cmp(other))
+    }
 }
 
 /// A part of what the processes of a target hold together.

@@ -11,6 +11,12 @@ use crate::{
 /// What is no leak however it grows: the kernel drops pages of files when it needs the memory.
 const RECLAIMABLE: &str = "mapped_files";
 
+/// Whether growth of a part can be a leak of memory.
+#[must_use]
+pub fn can_leak(name: &str, measure: Measure) -> bool {
+    measure == Measure::Memory && name != RECLAIMABLE
+}
+
 /// Growth of a part of the last reading, in its unit a second; none while there are too few readings, or where the part is
 /// younger than they are.
 #[must_use]
@@ -26,7 +32,7 @@ pub fn growth(course: &Course, part: &Part) -> Option<f64> {
 #[must_use]
 pub fn fastest(course: &Course) -> Option<(&Part, f64)> {
     let parts = course.latest()?.parts.iter();
-    let of_memory = parts.filter(|part| part.measure == Measure::Memory && *part.name != *RECLAIMABLE);
+    let of_memory = parts.filter(|part| can_leak(&part.name, part.measure));
     let growing = of_memory.filter_map(|part| Some((part, growth(course, part)?)));
     growing.filter(|(_, growth)| *growth > 0.0).max_by(|(_, one), (_, other)| one.total_cmp(other))
 }

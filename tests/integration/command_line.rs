@@ -194,10 +194,13 @@ fn it_shows_this_machines_processes_and_itself_within_two_intervals() {
 #[test]
 fn collectors_are_switched_by_their_names() {
     for (flags, watching) in [
-        (&["--no-collector.cgroup"][..], "watching every process and the machine itself"),
+        (
+            &["--no-collector.cgroup"][..],
+            "watching every process, the machine itself and the parts of suspects",
+        ),
         (&["--collector.disable-defaults", "--collector.host"], "watching the machine itself"),
         (
-            &["--no-collector.host", "--collector.host"],
+            &["--no-collector.host", "--collector.host", "--no-collector.attribution"],
             "watching every process, every control group and the machine itself",
         ),
     ] {

@@ -100,3 +100,70 @@ fn state(watched: &WatchedMember) -> LeakState {
 fn size(watched: &WatchedMember) -> f64 {
     watched.areas.iter().map(|area| area.size).fold(0.0, f64::max)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config,
+        run::watch::{
+            Watch,
+            tests::{PROCESS, anon, member, terms},
+        },
+        sample::{Anatomy, Measure, Part},
+    };
+
+    const INTERVAL_SECS: f64 = 3.0;
+
+    fn watch(targets: &[&str]) -> Watch {
+        let terms = vec![terms(PROCESS, INTERVAL_SECS), terms(attribution::NAME, INTERVAL_SECS)];
+        let mut watch = Watch::new(terms, INTERVAL_SECS);
+        let targets = targets.iter().map(|target| Regex::new(target).unwrap()).collect();
+        watch.set_attribution(&config::Attribution { targets, ..config::Attribution::default() });
+        watch
+    }
+
+    fn pids(wanted: &[Identity]) -> Vec<u32> {
+        wanted.iter().map(|identity| identity.pid).collect()
+    }
+
+    /// When the first reading was that growth counts from.
+    fn counts_from(watch: &Watch, pid: u32) -> Option<f64> {
+        let identity = Identity { pid, start_ticks: u64::from(pid) };
+        let (beginning, _) = watch.attributions().of(identity)?.ends()?;
+        Some(beginning.first()?.at)
+    }
+
+    /// Two hours of a leak, a steady process, and one that nobody asked for.
+    #[test]
+    fn suspects_come_first_and_their_growth_counts_from_the_suspicion() {
+        let mut watch = watch(&["^leak$", "^steady$"]);
+        let members = [("leak", 1, 1e5), ("steady", 2, 0.0), ("other", 3, 0.0)];
+        let members = members.map(|(name, pid, growth)| (member(name, pid, -1e6), growth));
+        let mut wanted = Arc::default();
+        for tick in 0..2400u32 {
+            let at = f64::from(tick) * INTERVAL_SECS;
+            let mut batch = Batch::new(at);
+            for (member, growth) in &members {
+                batch.push(Arc::clone(member), [anon(2e8 + growth * f64::from(tick))]);
+            }
+            watch.take_in(PROCESS, &batch, &mut Vec::new());
+            wanted = watch.wanted_attributions();
+            if tick == 0 {
+                assert_eq!(pids(&wanted), [1, 2]);
+            }
+            let parts = vec![Part { name: "heap".into(), measure: Measure::Memory, size: at, confidence: 1.0 }];
+            let anatomies = [1, 2, 3].map(|pid| Identity { pid, start_ticks: u64::from(pid) });
+            let anatomies = anatomies.map(|identity| Anatomy { identity, is_full: true, parts: parts.clone() });
+            let batch = Batch { anatomies: anatomies.into(), ..Batch::new(at) };
+            watch.take_in(attribution::NAME, &batch, &mut Vec::new());
+        }
+        assert_eq!(pids(&wanted), [1, 2]);
+        assert!(counts_from(&watch, 1).unwrap() > 300.0, "{:?}", counts_from(&watch, 1));
+        assert_eq!(counts_from(&watch, 2), Some(0.0));
+        assert_eq!(counts_from(&watch, 3), None);
+        watch.set_attribution(&config::Attribution::default());
+        assert_eq!(pids(&watch.wanted_attributions()), [1], "the suspect is wanted without a name");
+        assert_eq!(counts_from(&watch, 2), None, "who is not wanted is forgotten");
+    }
+}
