@@ -261,7 +261,7 @@ impl Default for Attribution {
             interval: Duration::from_secs(60),
             largest_bytes: 8 << 30,
             processes_per_tick: 4,
-            time_per_tick: Duration::from_millis(100),
+            time_per_tick: Duration::from_millis(250),
             modules: 5,
             descriptors: 10_000,
         }

@@ -300,7 +300,7 @@ mod tests {
         check(
             "",
             "xyz",
-            "the keys here are `sampling`, `collectors`, `processes`, `cgroups`, `host`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
+            "the keys here are `sampling`, `collectors`, `processes`, `cgroups`, `host`, `attribution`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
         );
         check("sampling", "intervall", "did you mean `interval`?");
         check("sampling", "queue", "did you mean `otlp.queue`?");

@@ -56,8 +56,9 @@ const ARENA_BYTES: u64 = 64 << 20;
 const STACK_BYTES_MAX: u64 = (8 << 20) + GUARD_BYTES_MAX;
 /// glibc guards with one page, the JVM with four to sixteen.
 const GUARD_BYTES_MAX: u64 = 64 << 10;
-/// Zeroed data of a module is hardly ever larger; more is a foreign mapping that the kernel joined to it.
-const ZEROED_BYTES_MAX: u64 = 4 << 20;
+/// Zeroed data of a module is hardly ever larger (that of V8 has 176 KiB, that of the JVM 360); more is a foreign mapping that
+/// the kernel joined to it, such as Python's arenas of a mebibyte.
+const ZEROED_BYTES_MAX: u64 = 512 << 10;
 /// A process maps some hundred files; of a hostile one no more are told apart.
 const MODULES_MAX: usize = 4_096;
 /// Where the stack's address is not told: the half of the 47 bits that programs have on most machines.

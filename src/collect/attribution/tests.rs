@@ -86,11 +86,11 @@ fn the_heap_of_the_jvm_is_at_an_address_of_its_choice() {
     let expected = [
         (HEAP, 1_864),
         (RUNTIME_HEAP, 53_728),
-        (ANONYMOUS, 1_044),
+        (ANONYMOUS, 1_324),
         (STACKS, 612),
         (JIT, 688),
         (MAPPED_FILES, 19_404),
-        (OTHER_MODULES, 616),
+        (OTHER_MODULES, 336),
         ("module:classes.jsa", 9_992),
         ("module:libjvm.so", 1_240),
     ];
@@ -112,6 +112,8 @@ fn each_shape_is_its_part() {
         ("00500000-00510000 rw-p 00000000 fe:00 1        /opt/a b/libx.so (deleted)", [9, 5, 2], "rd"),
         ("00510000-00520000 rw-p 00000000 00:00 0 ", [7, 7, 0], "rd"),
         ("00520000-00530000 rw-p 00000000 00:00 0 ", [20, 20, 0], "rd"),
+        ("00540000-00550000 rw-p 00001000 fe:00 2        /opt/python", [0, 0, 0], "rd"),
+        ("00550000-00650000 rw-p 00000000 00:00 0 ", [8, 8, 0], "rd"),
         ("01000000-02000000 rw-p 00000000 00:00 0        [heap]", [30, 30, 3], "rd"),
         ("7f0000000000-7f0000010000 rw-s 00000000 00:01 5     /memfd:pool (deleted)", [40, 0, 9], "rd"),
         ("7f0000010000-7f0000020000 rw-s 00000000 00:01 5     /dev/zero (deleted)", [1, 0, 0], "rd"),
@@ -132,7 +134,7 @@ fn each_shape_is_its_part() {
     ]);
     let expected = [
         (HEAP, 30 + 3 + 70 + 13),
-        (RUNTIME_HEAP, 20 + 80),
+        (RUNTIME_HEAP, 20 + 8 + 80),
         (ANONYMOUS, 90 + 12 + 14),
         (STACKS, 11),
         (JIT, 60),
@@ -178,8 +180,8 @@ fn collector(change: impl FnOnce(&mut Attribution)) -> AttributionCollector {
     AttributionCollector::new(&config, &Paths::below(&host, None, None))
 }
 
-const NGINX: Identity = Identity { pid: 100, start_ticks: 90 };
-const NODE: Identity = Identity { pid: 200, start_ticks: 123 };
+const NGINX: Identity = Identity { pid: 100, start_ticks: 900 };
+const NODE: Identity = Identity { pid: 200, start_ticks: 12345 };
 /// The pid belongs to another by now.
 const GONE: Identity = Identity { pid: 300, start_ticks: 1 };
 
@@ -251,17 +253,17 @@ fn each_has_its_turn_once_an_interval() {
     assert_eq!(asked(6.0, &[NODE, NGINX]), (vec![], 0));
     assert_eq!(asked(63.0, &[NGINX, NODE]), (vec![200], 0), "who has waited longer");
     assert_eq!(asked(123.0, &[NGINX, NODE, GONE]), (vec![100], 0));
+    assert_eq!(asked(183.0, &[NGINX, NODE]), (vec![200], 0));
     assert_eq!(
-        asked(183.0, &[NGINX, NODE]),
-        (vec![200], 1),
+        asked(303.0, &[NGINX, NODE]),
+        (vec![100], 1),
         "one has waited for an interval beyond its turn"
     );
-    assert_eq!(asked(184.0, &[]), (vec![], 0));
-    assert_eq!(asked(185.0, &[NODE]), (vec![200], 0), "who comes back is new");
-    assert_eq!(asked(300.0, &[GONE]), (vec![], 0), "another process by now");
+    assert_eq!(asked(304.0, &[]), (vec![], 0));
+    assert_eq!(asked(305.0, &[NODE]), (vec![200], 0), "who comes back is new");
+    assert_eq!(asked(306.0, &[GONE]), (vec![], 0), "another process by now");
 }
 
-/// Of process 100 there is no `smaps`, as if it were refused for another reason than a lack of rights.
 #[test]
 fn what_cannot_be_read_in_full_is_known_by_its_sums() {
     let batch = ask(&mut collector(|settings| settings.largest_bytes = 1 << 20), 1.0, &[NODE]);

@@ -241,7 +241,13 @@ fn a_page_in_pieces_is_the_same_page() {
 
 #[test]
 fn parts_are_shown_unless_their_collector_is_left_out() {
-    let part = |name: &str, measure, growth| PartView { name: name.into(), measure, size: 5.0, confidence: 0.5, growth };
+    let part = |name: &str, measure, growth| PartView {
+        name: name.into(),
+        measure,
+        size: 5.0,
+        confidence: 0.5,
+        growth,
+    };
     let parts = vec![
         part("module:a\"b.so", Measure::Memory, Some(2.0)),
         part("pipe", Measure::Descriptors, None),
@@ -264,7 +270,9 @@ fn parts_are_shown_unless_their_collector_is_left_out() {
         format!("memleak_attribution_confidence_ratio{module} 0.5"),
         format!("memleak_attribution_confidence_ratio{} 0.5", labels("pipe")),
         format!("memleak_attribution_growth_bytes_per_second{module} 2"),
-        String::from("memleak_attribution_last_reading_timestamp_seconds{target=\"shop\",kind=\"process\"} 7.5"),
+        String::from(
+            "memleak_attribution_last_reading_timestamp_seconds{target=\"shop\",kind=\"process\"} 7.5",
+        ),
     ];
     assert_eq!(lines(&Selection::All), expected);
     assert_eq!(lines(&Selection::Only(vec!["process"])), expected[6..]);

@@ -192,13 +192,14 @@ fn parts_of_processes_add_up() {
     watch.take_in(PROCESS, &batch, &mut Vec::new());
     assert_eq!(watch.wanted_attributions().len(), 2);
     let reading = |at, sizes: [f64; 2]| {
-        let part = |size, confidence| vec![Part { name: "heap".into(), measure: Measure::Memory, size, confidence }];
-        let anatomies = members.iter().zip(sizes).zip([1.0, 0.5]).map(|((member, size), confidence)| Anatomy {
-            identity: member.identity,
-            is_full: true,
-            parts: part(size, confidence),
+        let part =
+            |size, confidence| vec![Part { name: "heap".into(), measure: Measure::Memory, size, confidence }];
+        let anatomies = members.iter().zip(sizes).zip([1.0, 0.5]).map(|((member, size), confidence)| {
+            Anatomy { identity: member.identity, is_full: true, parts: part(size, confidence) }
         });
-        Batch { anatomies: anatomies.collect(), ..Batch::new(at) }
+        let mut batch = Batch::new(at);
+        batch.anatomies.extend(anatomies);
+        batch
     };
     watch.take_in("attribution", &reading(10.0, [10.0, 20.0]), &mut Vec::new());
     watch.take_in("attribution", &reading(70.0, [70.0, 80.0]), &mut Vec::new());

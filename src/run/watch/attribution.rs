@@ -152,10 +152,13 @@ mod tests {
             if tick == 0 {
                 assert_eq!(pids(&wanted), [1, 2]);
             }
-            let parts = vec![Part { name: "heap".into(), measure: Measure::Memory, size: at, confidence: 1.0 }];
+            let parts =
+                vec![Part { name: "heap".into(), measure: Measure::Memory, size: at, confidence: 1.0 }];
             let anatomies = [1, 2, 3].map(|pid| Identity { pid, start_ticks: u64::from(pid) });
-            let anatomies = anatomies.map(|identity| Anatomy { identity, is_full: true, parts: parts.clone() });
-            let batch = Batch { anatomies: anatomies.into(), ..Batch::new(at) };
+            let anatomies =
+                anatomies.map(|identity| Anatomy { identity, is_full: true, parts: parts.clone() });
+            let mut batch = Batch::new(at);
+            batch.anatomies.extend(anatomies);
             watch.take_in(attribution::NAME, &batch, &mut Vec::new());
         }
         assert_eq!(pids(&wanted), [1, 2]);
