@@ -333,6 +333,7 @@ mod tests {
                 "processes",
                 "cgroups",
                 "host",
+                "attribution",
                 "sensitivity",
                 "targets",
                 "severity",

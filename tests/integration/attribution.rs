@@ -80,6 +80,8 @@ fn each_leak_is_told_to_be_where_it_is() {
     }
     let growth = growths(&scrape, "sockets", "memleak_attribution_growth_descriptors_per_second");
     is_told(&growth, "sockets", "socket_postgres");
+    let accused = scrape.area("memleak_area_leak_state", &target("files"), "anon");
+    assert!(accused.is_none_or(|state| state == 0.0), "pages of files are no leak: {accused:?}");
     for program in &programs {
         adds_up(&exporter, program);
     }
