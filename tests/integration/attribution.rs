@@ -5,11 +5,11 @@
 use crate::{
     exporter::{Exporter, Scratch},
     exposition::Scrape,
-    process::{Process, wait_for},
+    process::Process,
 };
 use rustix::process::Signal;
 use std::{
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -29,8 +29,8 @@ const OTHERS_SHARE: f64 = 0.2;
 const SUM_SHARE: f64 = 0.01;
 /// At most so much of what is outside of the heaps is unknown.
 const UNKNOWN_SHARE: f64 = 0.3;
-/// A database that is none. All of 127.0.0.0/8 is this machine, so a real one is in nobody's way.
-const DATABASE: (&str, u16) = ("127.0.0.99", 5432);
+/// Where a database would listen.
+const DATABASE_PORT: u16 = 5432;
 
 /// Where each program leaks.
 const MEMORY: [(&str, &str); 6] = [
@@ -45,12 +45,13 @@ const MEMORY: [(&str, &str); 6] = [
 #[test]
 fn each_leak_is_told_to_be_where_it_is() {
     let scratch = Scratch::new("attribution");
-    let _database = database();
+    let database = Ipv4Addr::new(127, 99, pid_byte(1), pid_byte(0));
+    let _database = listen(database);
     let module = build_module(&scratch.path);
     let file = scratch.write("pages", "");
     std::fs::File::options().write(true).open(&file).unwrap().set_len(1 << 30).unwrap();
     let path = |path: &Path| path.display().to_string();
-    let port = DATABASE.1.to_string();
+    let (host, port) = (database.to_string(), DATABASE_PORT.to_string());
     let programs = [
         python(&["malloc", &path(&module)]),
         python(&["pool", &path(&module)]),
@@ -58,7 +59,7 @@ fn each_leak_is_told_to_be_where_it_is() {
         node("buffers"),
         python(&["shared"]),
         python(&["files", &path(&file)]),
-        python(&["sockets", DATABASE.0, &port]),
+        python(&["sockets", &host, &port]),
     ];
     let exporter = Exporter::start_configured(&scratch, &configuration(), &[]);
     let first = exporter.scrape_until("a reading of each", PATIENCE, |scrape| {
@@ -181,12 +182,17 @@ fn build_module(directory: &Path) -> PathBuf {
     module
 }
 
-/// Takes connections and keeps them.
-fn database() -> thread::JoinHandle<()> {
-    let listener = TcpListener::bind(DATABASE).unwrap_or_else(|error| panic!("{DATABASE:?}: {error}"));
+/// Takes connections and keeps them. All of 127.0.0.0/8 is this machine, so that no real database is in the way, nor
+/// another run of this test.
+fn listen(host: Ipv4Addr) -> thread::JoinHandle<()> {
+    let listener = TcpListener::bind((host, DATABASE_PORT)).unwrap_or_else(|error| panic!("{host}: {error}"));
     thread::spawn(move || {
         let _kept: Vec<_> = listener.incoming().map_while(Result::ok).collect();
     })
+}
+
+fn pid_byte(number: usize) -> u8 {
+    std::process::id().to_le_bytes()[number]
 }
 
 /// What tells the programs of this run from those of others.
