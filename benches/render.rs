@@ -77,6 +77,8 @@ fn target(number: u32) -> TargetView {
         counts: Counts::default(),
         areas: AREAS.map(area).into(),
         rules: Vec::new(),
+        parts: Vec::new(),
+        parts_read_at: None,
     }
 }
 

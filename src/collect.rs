@@ -9,21 +9,56 @@ mod descriptors;
 pub mod host;
 pub mod cgroup;
 pub mod process;
+pub mod attribution;
 
 use crate::{
     config::Config,
     sample::{Batch, Identity, Seconds},
 };
 use paths::Paths;
-use std::{collections::HashSet, io, sync::Arc};
+use std::{collections::HashSet, fmt, io, sync::Arc, time::Duration};
 
 /// What a tick asks of a collector.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The time of the tick.
     pub at: Seconds,
     /// Who is under suspicion and is therefore read in full.
     pub suspects: Arc<HashSet<Identity>>,
+    /// Processes whose memory is to be attributed to its parts, the most suspicious first.
+    pub attributed: Arc<[Identity]>,
+    /// For a collector that may only take so long.
+    pub stopwatch: Stopwatch,
+}
+
+/// Tells how much time has passed since some moment. It is lent by `run`, which alone reads the clock.
+#[derive(Clone)]
+pub struct Stopwatch(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Stopwatch {
+    /// A stopwatch that shows what `elapsed` says.
+    pub fn new(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(elapsed))
+    }
+
+    /// The time since that moment.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        (self.0)()
+    }
+}
+
+impl Default for Stopwatch {
+    /// One that stands still.
+    fn default() -> Self {
+        Self::new(|| Duration::ZERO)
+    }
+}
+
+impl fmt::Debug for Stopwatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stopwatch").field(&self.elapsed()).finish()
+    }
 }
 
 /// Why a collector could deliver nothing at all. What it could not read of a single process is in the batch instead.
@@ -87,6 +122,13 @@ pub const ALL: &[Entry] = &[
         watches: "the machine itself",
         build: |_, paths| Box::new(host::HostCollector::new(paths)),
         judged: |config| config.host.judge.clone(),
+        has_budgets: false,
+    },
+    Entry {
+        name: attribution::NAME,
+        watches: "the parts of suspects",
+        build: |config, paths| Box::new(attribution::AttributionCollector::new(config, paths)),
+        judged: |_| Vec::new(),
         has_budgets: false,
     },
 ];

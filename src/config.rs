@@ -6,6 +6,7 @@
 
 pub mod written;
 mod amount;
+mod attribution;
 mod collectors;
 mod duration;
 mod errors;
@@ -46,6 +47,8 @@ pub struct Config {
     pub cgroups: Cgroups,
     /// What of the machine itself is judged.
     pub host: Host,
+    /// Whose memory is attributed to its parts, and what that may cost.
+    pub attribution: Attribution,
     /// Which plain rules stand beside the model, if any.
     pub sensitivity: Sensitivity,
     /// By which rows findings are graded, if not by the built-in ones; `severity`.
@@ -83,7 +86,7 @@ impl Default for Sampling {
 }
 
 /// The collectors that there are, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 3] = ["process", "cgroup", "host"];
+pub const COLLECTORS: [&str; 4] = ["process", "cgroup", "host", "attribution"];
 
 /// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
 /// rendering.
@@ -228,6 +231,40 @@ impl Default for Host {
     fn default() -> Self {
         let judged = ["anon", "slab_unreclaimable", "kernel_stack", "page_tables", "vmalloc", "shmem"];
         Self { judge: judged.map(Arc::from).to_vec() }
+    }
+}
+
+/// Whose memory is attributed to its parts beside that of suspects, and what that may cost the process and the exporter.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// Targets whose processes are read even without a suspicion: those whose name matches one of these whole;
+    /// `attribution.targets`.
+    pub targets: Vec<Regex>,
+    /// Time between two readings of a process; `attribution.interval`.
+    pub interval: Duration,
+    /// A process with more resident and swapped memory is not read in full, in bytes; `attribution.largest`.
+    pub largest_bytes: u64,
+    /// Processes read at one tick; `attribution.processes_per_tick`.
+    pub processes_per_tick: usize,
+    /// Time for the readings of one tick; `attribution.time_per_tick`.
+    pub time_per_tick: Duration,
+    /// Native modules shown by their names, the largest; `attribution.modules`.
+    pub modules: usize,
+    /// Descriptors of one process that are looked at; `attribution.descriptors`.
+    pub descriptors: usize,
+}
+
+impl Default for Attribution {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            interval: Duration::from_secs(60),
+            largest_bytes: 8 << 30,
+            processes_per_tick: 4,
+            time_per_tick: Duration::from_millis(250),
+            modules: 5,
+            descriptors: 10_000,
+        }
     }
 }
 

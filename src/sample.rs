@@ -267,6 +267,52 @@ pub struct Sample {
     pub limit: Option<Limit>,
 }
 
+/// What the size of a part is a size of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Measure {
+    /// Resident and swapped-out memory of the process, in bytes. The parts of a process add up to all of it.
+    Memory,
+    /// Open descriptors. The parts of a process add up to all of them.
+    Descriptors,
+    /// What waits in the kernel's buffers of its sockets, in bytes; no part of the process's own memory.
+    SocketBuffers,
+}
+
+/// A part of what a process holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The value of the `part` label: `heap`, `module:libx.so`, `socket_postgres`…
+    pub name: Arc<str>,
+    /// What its size is a size of.
+    pub measure: Measure,
+    /// Bytes or descriptors.
+    pub size: f64,
+    /// How sure it is that this is what the name says, 0 to 1.
+    pub confidence: f64,
+}
+
+/// What a process was made of at the batch's time.
+#[derive(Clone, Debug)]
+pub struct Anatomy {
+    /// Which process.
+    pub identity: Identity,
+    /// Whether its memory was looked at in full; else only the kernel's own sums are known, and most is `unknown`.
+    pub is_full: bool,
+    /// Its parts, no two of one name and measure.
+    pub parts: Vec<Part>,
+}
+
+/// What a limit on attribution left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Processes that have waited for a whole interval beyond their turn, or whose reading ran out of time.
+    pub turns: u64,
+    /// Processes that are too large to be read in full.
+    pub large: u64,
+    /// Descriptors that were not looked at.
+    pub descriptors: u64,
+}
+
 /// Everything that one collector saw at one moment.
 ///
 /// Members and samples lie in two flat lists, so that ten thousand processes cost two allocations and not ten
@@ -285,6 +331,10 @@ pub struct Batch {
     pub errors: Errors,
     /// Members left out because of a limit.
     pub dropped_members: u64,
+    /// What processes are made of, of those whose turn it was.
+    pub anatomies: Vec<Anatomy>,
+    /// What of that a limit left out.
+    pub unread: Unread,
 }
 
 /// How many reads failed, by reason. A process that vanished while it was being read is no error.

@@ -1,4 +1,5 @@
 //! Series: what is remembered of an area, in bounded memory.
 
+pub mod anatomy;
 pub mod ladder;
 pub mod life;

@@ -5,10 +5,11 @@
 use crate::{
     budget::Threshold,
     detect::{
+        attribution,
         episode::{Episode, LeakState},
         finding::Finding,
     },
-    sample::{Area, Counts, Limit, Seconds, Target, TargetInfo},
+    sample::{Area, Counts, Limit, Measure, Seconds, Target, TargetInfo},
 };
 use std::sync::Arc;
 
@@ -46,6 +47,35 @@ pub struct TargetView {
     pub areas: Vec<AreaView>,
     /// The numbers that its areas are held against, sorted by area. Empty where the model stands alone.
     pub rules: Vec<RuleView>,
+    /// What those of its processes are made of that were read for it, sorted. Empty where none was.
+    pub parts: Vec<PartView>,
+    /// When the oldest of these readings was, in wall-clock seconds.
+    pub parts_read_at: Option<Seconds>,
+}
+
+impl TargetView {
+    /// The part of its memory that grows fastest, with its growth in bytes a second; none where nothing grows.
+    #[must_use]
+    pub fn fastest_part(&self) -> Option<(&PartView, f64)> {
+        let leaky = self.parts.iter().filter(|part| attribution::can_leak(&part.name, part.measure));
+        let growing = leaky.filter_map(|part| Some((part, part.growth?)));
+        growing.filter(|(_, growth)| *growth > 0.0).max_by(|(_, one), (_, other)| one.total_cmp(other))
+    }
+}
+
+/// A part of what the processes of a target hold together.
+#[derive(Clone, Debug)]
+pub struct PartView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What its size is a size of.
+    pub measure: Measure,
+    /// Bytes or descriptors.
+    pub size: f64,
+    /// How sure it is that this is what the name says, 0 to 1.
+    pub confidence: f64,
+    /// Its growth since the suspicion, in its unit a second; none while there are too few readings.
+    pub growth: Option<f64>,
 }
 
 /// A number that an area of a target, all its processes together, is held against.

@@ -67,7 +67,7 @@ def headline():
             "percentunit",
             "too little evidence yet",
             [now(worst("memleak_area_leak_confidence_ratio"))],
-            thresholds=steps(FINE, (0.5, WARN), (0.87, BAD)),
+            thresholds=steps(FINE, (0.5, WARN), (0.88, BAD)),
             decimals=0,
         ),
         stat(
@@ -209,7 +209,7 @@ def verdicts():
             7,
             min=0,
             max=1,
-            thresholds=steps(FINE, (0.5, WARN), (0.87, BAD)),
+            thresholds=steps(FINE, (0.5, WARN), (0.88, BAD)),
             threshold_line="dashed",
         ),
         timeline(

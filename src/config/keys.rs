@@ -17,6 +17,10 @@ pub(super) const KEYS: &[&str] = &[
     "collectors.host.interval",
     "collectors.host.timeout",
     "collectors.host.series",
+    "collectors.attribution",
+    "collectors.attribution.interval",
+    "collectors.attribution.timeout",
+    "collectors.attribution.series",
     "processes.group_by",
     "processes.rules",
     "processes.rules[].name",
@@ -33,6 +37,13 @@ pub(super) const KEYS: &[&str] = &[
     "cgroups.exclude",
     "cgroups.judge",
     "host.judge",
+    "attribution.targets",
+    "attribution.interval",
+    "attribution.largest",
+    "attribution.processes_per_tick",
+    "attribution.time_per_tick",
+    "attribution.modules",
+    "attribution.descriptors",
     "sensitivity",
     "targets[].name",
     "targets[].sensitivity",
@@ -109,6 +120,12 @@ const INSTEAD: &[(&str, &str)] = &[
     ("cgroups.areas", "write `cgroups.judge`"),
     ("cgroups.max", "write `limits.cgroups`"),
     ("host.areas", "write `host.judge`"),
+    // attribution
+    ("smaps", "write `attribution`"),
+    ("attribution.processes", "write `attribution.targets`"),
+    ("attribution.max_size", "write `attribution.largest`"),
+    ("attribution.max_processes", "write `attribution.processes_per_tick`"),
+    ("attribution.enabled", "use the flags --collector.attribution and --no-collector.attribution"),
     // sensitivity
     ("preset", "write `sensitivity`"),
     ("profile", "write `sensitivity`"),
@@ -283,7 +300,7 @@ mod tests {
         check(
             "",
             "xyz",
-            "the keys here are `sampling`, `collectors`, `processes`, `cgroups`, `host`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
+            "the keys here are `sampling`, `collectors`, `processes`, `cgroups`, `host`, `attribution`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
         );
         check("sampling", "intervall", "did you mean `interval`?");
         check("sampling", "queue", "did you mean `otlp.queue`?");
@@ -316,6 +333,7 @@ mod tests {
                 "processes",
                 "cgroups",
                 "host",
+                "attribution",
                 "sensitivity",
                 "targets",
                 "severity",

@@ -6,8 +6,8 @@
 use crate::{
     budget::Quantity,
     detect::finding::{Estimate, Pattern},
-    sample::{Counter as Counted, Kind, Unit},
-    snapshot::{AreaView, RuleView, TargetView, Verdict},
+    sample::{Counter as Counted, Kind, Measure, Unit},
+    snapshot::{AreaView, PartView, RuleView, TargetView, Verdict},
 };
 
 /// What sort of number a metric is.
@@ -30,6 +30,8 @@ pub enum Source {
     Pattern,
     /// One value of each number of a budget that has it; the labels `rule` and `level` beside the area's.
     Rule(fn(&RuleView) -> Option<f64>),
+    /// One value of each part of a target that has it; the label `part` beside the target's.
+    Part(fn(&PartView) -> Option<f64>),
     /// One value of each target that has it; labels `target`, `kind`.
     Target(fn(&TargetView) -> Option<f64>),
     /// The target's info labels with the value 1.
@@ -80,6 +82,8 @@ pub const PID_LABEL: &str = "pid";
 pub const PATTERN_LABEL: &str = "pattern";
 /// The labels of [`Source::Rule`] beside the area's.
 pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
+/// The label that names a part.
+pub const PART_LABEL: &str = "part";
 /// The labels of [`Source::TargetInfo`] beside the target's own.
 pub const INFO_LABELS: [&str; 4] = ["unit", "container", "pod_uid", "runtime"];
 
@@ -134,6 +138,20 @@ pub const TARGET_METRICS: &[Metric] = &[
         "The number of a rule of the area's budget, in seconds: the window of those that have one."),
     metric!("memleak_threshold_bytes_per_second", "memleak.threshold.bytes_per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::BytesPerSecond)), ["rule", "level"],
         "The number of a rule of the area's budget, in bytes a second."),
+    metric!("memleak_attribution_bytes", "memleak.attribution", "By", Gauge, Source::Part(|p| part(p, Measure::Memory, Some(p.size))), ["part"],
+        "Resident and swapped-out memory of the part, over those processes of the target that are under suspicion or named by attribution.targets; all parts of a target add up to all their memory. Absent for other processes."),
+    metric!("memleak_attribution_descriptors", "memleak.attribution.descriptors", "", Gauge, Source::Part(|p| part(p, Measure::Descriptors, Some(p.size))), ["part"],
+        "Open descriptors of the part: files, pipes, sockets by the usual port of their peer and so on, over the same processes."),
+    metric!("memleak_attribution_socket_bytes", "memleak.attribution.socket", "By", Gauge, Source::Part(|p| part(p, Measure::SocketBuffers, Some(p.size))), ["part"],
+        "What waits in the kernel's buffers of the part's sockets: sent and not acknowledged, or received and not read. Not in the memory of the processes."),
+    metric!("memleak_attribution_confidence_ratio", "memleak.attribution.confidence", "1", Gauge, Source::Part(|p| (p.measure != Measure::SocketBuffers).then_some(p.confidence)), ["part"],
+        "How sure it is that the memory or the descriptors of the part are what its name says, 0 to 1: the kernel names some, and the others are told by their shape."),
+    metric!("memleak_attribution_growth_bytes_per_second", "memleak.attribution.growth", "By/s", Gauge, Source::Part(|p| part(p, Measure::Memory, p.growth)), ["part"],
+        "Growth of the part's memory since its processes came under suspicion, from the lowest of the first readings to the lowest of the last. Absent before the second reading."),
+    metric!("memleak_attribution_growth_descriptors_per_second", "memleak.attribution.growth.descriptors_per_second", "", Gauge, Source::Part(|p| part(p, Measure::Descriptors, p.growth)), ["part"],
+        "The same of the part's descriptors."),
+    metric!("memleak_attribution_last_reading_timestamp_seconds", "memleak.attribution.last_reading_timestamp", "s", Gauge, Source::Target(|t| t.parts_read_at), [],
+        "When the parts of the target were read, in Unix time; of several processes the oldest reading."),
     metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo, ["unit", "container", "pod_uid", "runtime"],
         "What is known of a target beside its name; always 1."),
     metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| (t.members > 0 || t.is_expected).then(|| f64::from(u8::from(t.members > 0)))), [],
@@ -251,11 +269,22 @@ pub fn series_count(target: &TargetView) -> usize {
         Source::Area(value) => target.areas.iter().filter(|area| value(area).is_some()).count(),
         Source::Pattern => target.areas.iter().filter_map(finding).count() * Pattern::ALL.len(),
         Source::Rule(value) => target.rules.iter().filter(|rule| value(rule).is_some()).count(),
+        Source::Part(value) => target.parts.iter().filter(|part| value(part).is_some()).count(),
         Source::Target(value) => usize::from(value(target).is_some()),
         Source::TargetInfo => usize::from(target.members > 0),
         Source::Own => 0,
     };
     TARGET_METRICS.iter().map(of_source).sum()
+}
+
+/// How many of them the parts of the target make.
+#[must_use]
+pub fn part_series_count(target: &TargetView) -> usize {
+    let of_parts = TARGET_METRICS.iter().filter_map(|metric| match metric.source {
+        Source::Part(value) => Some(value),
+        _ => None,
+    });
+    of_parts.map(|value| target.parts.iter().filter(|part| value(part).is_some()).count()).sum()
 }
 
 /// The value, if the area has this unit.
@@ -285,6 +314,11 @@ fn time_to_limit(area: &AreaView, part: fn(Estimate) -> f64) -> Option<f64> {
 
 fn leaked(area: &AreaView) -> Option<f64> {
     area.verdict.as_ref().filter(|verdict: &&Verdict| verdict.episode.is_some()).map(|verdict| verdict.leaked)
+}
+
+/// The value, if the part's size is a size of this.
+fn part(part: &PartView, measure: Measure, value: Option<f64>) -> Option<f64> {
+    value.filter(|_| part.measure == measure)
 }
 
 /// The number, if the rule counts this.

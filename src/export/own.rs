@@ -79,12 +79,26 @@ pub enum DroppedBy {
     AreasPerTarget,
     /// `limits.series`.
     Series,
+    /// `attribution.processes_per_tick` and `attribution.time_per_tick`.
+    AttributionTime,
+    /// `attribution.largest`.
+    AttributionSize,
+    /// `attribution.descriptors`.
+    AttributionDescriptors,
 }
 
 impl DroppedBy {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Processes, Self::Cgroups, Self::Targets, Self::AreasPerTarget, Self::Series];
+    pub const ALL: [Self; 8] = [
+        Self::Processes,
+        Self::Cgroups,
+        Self::Targets,
+        Self::AreasPerTarget,
+        Self::Series,
+        Self::AttributionTime,
+        Self::AttributionSize,
+        Self::AttributionDescriptors,
+    ];
 
     /// The limit on the members of a collector's targets.
     #[must_use]
@@ -105,6 +119,9 @@ impl DroppedBy {
             Self::Targets => "targets",
             Self::AreasPerTarget => "areas_per_target",
             Self::Series => "series",
+            Self::AttributionTime => "attribution_time",
+            Self::AttributionSize => "attribution_size",
+            Self::AttributionDescriptors => "attribution_descriptors",
         }
     }
 }

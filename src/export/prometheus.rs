@@ -17,12 +17,13 @@ use self::{
     selection::Selection,
 };
 use super::metric::{
-    AREA_LABELS, INFO_LABELS, Metric, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source, TARGET_METRICS,
+    AREA_LABELS, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source,
+    TARGET_METRICS,
 };
 use crate::{
     detect::finding::Pattern,
     sample::{Target, TargetInfo},
-    snapshot::{AreaView, RuleView, Snapshot, TargetView},
+    snapshot::{AreaView, PartView, RuleView, Snapshot, TargetView},
 };
 use prometheus::proto::MetricFamily;
 
@@ -63,11 +64,13 @@ pub fn render(page: &Page<'_>, layout: Layout, sink: &mut impl Sink) {
     let targets = target_rows(page);
     let areas = area_rows(page);
     let rules = rule_rows(page);
+    let parts = part_rows(page);
     let mut writer = Writer { layout, sink };
     for metric in TARGET_METRICS {
         match metric.source {
             Source::Area(value) => writer.family(metric, &areas, |line, area| line.sample(value(area))),
             Source::Rule(value) => writer.family(metric, &rules, |line, rule| line.sample(value(rule))),
+            Source::Part(value) => writer.family(metric, &parts, |line, part| line.sample(value(part))),
             Source::Target(value) => {
                 writer.family(metric, &targets, |line, target| line.sample(value(target)));
             }
@@ -149,6 +152,20 @@ fn rule_rows<'a>(page: &Page<'a>) -> Rows<'a, RuleView> {
                 push_label(labels, b',', area_label, &rule.area);
                 push_label(labels, b',', rule_label, rule.threshold.rule.name);
                 push_label(labels, b',', level_label, rule.threshold.level.as_str());
+            });
+        }
+    }
+    rows
+}
+
+fn part_rows<'a>(page: &Page<'a>) -> Rows<'a, PartView> {
+    let mut rows = Rows::with_capacity(0);
+    let targets = page.snapshot.targets.iter().filter(|_| page.selection.includes_parts());
+    for target in targets {
+        for part in &target.parts {
+            rows.push(part, |labels| {
+                push_target_labels(labels, &target.target);
+                push_label(labels, b',', PART_LABEL, &part.name);
             });
         }
     }

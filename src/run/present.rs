@@ -1,17 +1,21 @@
 //! From what is known to what is shown: processes summed up into targets, the worst verdict in front, limits applied.
 
-use super::watch::{Watch, WatchedArea, WatchedMember};
+use super::watch::{Attributions, Watch, WatchedArea, WatchedMember};
 use crate::{
     config::{Collectors, Limits},
     detect::{
+        attribution,
         episode::{Episode, LeakState},
         finding::{Estimate, Finding},
         severity,
     },
-    export::{metric, prometheus::selection::collector_of},
-    sample::{Kind, Limit, LimitSource, Seconds, Target},
+    export::{
+        metric,
+        prometheus::selection::{COLLECTOR_OF_PARTS, collector_of},
+    },
+    sample::{Kind, Limit, LimitSource, Part, Seconds, Target},
     severity::Table,
-    snapshot::{AreaView, Snapshot, TargetView, Verdict},
+    snapshot::{AreaView, PartView, Snapshot, TargetView, Verdict},
 };
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
@@ -50,6 +54,7 @@ impl Presentation<'_> {
             .map(|(target, record)| {
                 let members = by_target.get(&**target).map(Vec::as_slice).unwrap_or_default();
                 let areas = self.keep_worst_areas(self.areas(members), &mut left_out);
+                let (parts, parts_read_at) = self.parts(members, watch.attributions(), &mut left_out);
                 TargetView {
                     target: Arc::clone(target),
                     info: record.info.clone(),
@@ -59,6 +64,8 @@ impl Presentation<'_> {
                     counts: record.counts,
                     areas,
                     rules: watch.budgets().rules_of(target),
+                    parts,
+                    parts_read_at,
                     is_expected: record.is_expected,
                 }
             })
@@ -92,6 +99,41 @@ impl Presentation<'_> {
             rows.iter().filter_map(|(pid, parts)| self.view(*pid, parts)).collect();
         views.sort_by(by_name_and_pid);
         views
+    }
+
+    /// What the processes of a target are made of together, and when the oldest reading of it was.
+    fn parts(
+        &self,
+        members: &[&WatchedMember],
+        attributions: &Attributions,
+        left_out: &mut LeftOut,
+    ) -> (Vec<PartView>, Option<Seconds>) {
+        let mut parts: Vec<PartView> = Vec::new();
+        let mut read_at = None;
+        for course in members.iter().filter_map(|watched| attributions.of(watched.member.identity)) {
+            let Some(latest) = course.latest() else { continue };
+            read_at = Some(read_at.map_or(latest.at, |oldest: Seconds| oldest.min(latest.at)));
+            for part in &latest.parts {
+                let growth = attribution::growth(course, part);
+                let is_same =
+                    |known: &&mut PartView| known.measure == part.measure && known.name == part.name;
+                match parts.iter_mut().find(is_same) {
+                    Some(known) => add(known, part, growth),
+                    None => parts.push(PartView {
+                        name: Arc::clone(&part.name),
+                        measure: part.measure,
+                        size: part.size,
+                        confidence: part.confidence,
+                        growth,
+                    }),
+                }
+            }
+        }
+        left_out.areas += parts.len().saturating_sub(self.limits.areas_per_target);
+        parts.sort_by(|one, other| other.size.total_cmp(&one.size));
+        parts.truncate(self.limits.areas_per_target);
+        parts.sort_by(|one, other| (one.measure, &one.name).cmp(&(other.measure, &other.name)));
+        (parts, read_at.map(|at| at + self.wall_offset_secs))
     }
 
     /// One row, of the same area of one or more processes.
@@ -160,8 +202,27 @@ impl Presentation<'_> {
         areas
     }
 
+    /// Applies the limit on the series of parts: those of the most suspicious targets stay.
+    fn keep_parts(&self, targets: &mut [TargetView], left_out: &mut LeftOut) {
+        let Some(mut room) = self.collectors.of(COLLECTOR_OF_PARTS).series else { return };
+        let mut with_parts: Vec<&mut TargetView> =
+            targets.iter_mut().filter(|target| !target.parts.is_empty()).collect();
+        with_parts.sort_by_key(|target| std::cmp::Reverse(state(target)));
+        for target in with_parts {
+            let wanted = metric::part_series_count(target);
+            match room.checked_sub(wanted) {
+                Some(rest) => room = rest,
+                None => {
+                    left_out.series += wanted;
+                    (target.parts, target.parts_read_at) = (Vec::new(), None);
+                }
+            }
+        }
+    }
+
     /// Applies the limits on targets and series: the expected, most suspicious, fastest-growing and largest stay.
     fn keep_most_important(&self, mut targets: Vec<TargetView>, left_out: &mut LeftOut) -> Vec<TargetView> {
+        self.keep_parts(&mut targets, left_out);
         let mut room = Room::new(self.limits.series, self.collectors);
         if targets.len() <= self.limits.targets && targets.iter().all(|target| room.take(target).is_ok()) {
             return targets;
@@ -205,17 +266,32 @@ impl<'a> Room<'a> {
         let name = collector_of(target.target.kind);
         let most = self.collectors.of(name).series.unwrap_or(usize::MAX);
         let of_collector = self.of_collectors.entry(name).or_insert(most);
-        if wanted > self.in_all || wanted > *of_collector {
+        // Parts are another collector's.
+        let own = wanted.saturating_sub(metric::part_series_count(target));
+        if wanted > self.in_all || own > *of_collector {
             return Err(wanted);
         }
         self.in_all -= wanted;
-        *of_collector -= wanted;
+        *of_collector -= own;
         Ok(())
     }
 }
 
 fn by_name_and_pid(one: &AreaView, other: &AreaView) -> Ordering {
     (&one.area.name, one.pid).cmp(&(&other.area.name, other.pid))
+}
+
+/// Adds the same part of another process.
+fn add(known: &mut PartView, part: &Part, growth: Option<f64>) {
+    let size = known.size + part.size;
+    if size > 0.0 {
+        known.confidence = (known.confidence * known.size + part.confidence * part.size) / size;
+    }
+    known.size = size;
+    known.growth = match (known.growth, growth) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
+    };
 }
 
 /// Which of two processes' verdicts is the worse: by state, then by confidence; none is the mildest.

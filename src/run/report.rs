@@ -3,7 +3,7 @@
 use super::watch::BudgetChange;
 use crate::{
     budget::table::Shown,
-    collect::{CollectError, process},
+    collect::{CollectError, attribution, process},
     detect::{
         episode::{LeakState, Transition},
         finding::Finding,
@@ -103,6 +103,9 @@ impl Reporter {
 fn needed(collector: &str) -> &'static str {
     if collector == process::NAME {
         "descriptors and executables of other users' processes need root or CAP_SYS_PTRACE"
+    } else if collector == attribution::NAME {
+        "smaps and descriptors of other users' processes need root or CAP_SYS_PTRACE; without it most of their memory \
+         stays unknown"
     } else {
         "the files below --path.sysfs and --path.procfs must be readable by the exporter's user"
     }
@@ -123,11 +126,13 @@ pub(super) struct Told<'a> {
     pub(super) finding: Option<&'a Finding>,
     /// Whether the growth is told of already by what is inside.
     pub(super) is_explained: bool,
+    /// The part of the process that grows fastest, with its growth in bytes a second.
+    pub(super) grows_in: Option<(&'a str, f64)>,
 }
 
 /// An episode changed its state. Its id is the same in all of its lines.
 pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, told: &Told<'_>) {
-    let Told { finding, is_explained } = *told;
+    let Told { finding, is_explained, grows_in } = *told;
     let episode = transition.episode.id.to_string();
     let (target, kind, pid) = (&member.target.name, member.target.kind, member.identity.process_id());
     let Some(finding) = finding else {
@@ -143,6 +148,8 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, tol
     let time_to_limit =
         finding.time_to_limit.map_or_else(|| String::from("none"), |time| Span(time.value).to_string());
     let (confidence, evidence) = (format!("{:.2}", finding.confidence), finding.evidence.to_string());
+    let grows_in = grows_in
+        .map(|(part, growth)| format!("{part}, {} an hour", Amount { value: growth * 3600.0, bytes: true }));
     let (pattern, area) = (finding.pattern.as_str(), &area.name);
     match transition.to {
         LeakState::Confirmed if is_explained => tracing::info!(
@@ -150,7 +157,7 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, tol
             "leak confirmed; what leaks inside explains it"
         ),
         LeakState::Confirmed => tracing::warn!(
-            %episode, %target, %kind, %area, pid, confidence, pattern, growth_per_hour, leaked, time_to_limit, evidence,
+            %episode, %target, %kind, %area, pid, confidence, pattern, growth_per_hour, leaked, time_to_limit, grows_in, evidence,
             "leak confirmed"
         ),
         LeakState::Suspected => tracing::info!(

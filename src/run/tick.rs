@@ -9,15 +9,15 @@ use super::{
     workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
-    collect::{ALL, Entry, Request, paths::Paths},
+    collect::{ALL, Entry, Request, Stopwatch, paths::Paths},
     config::{Collectors, Config, Limits},
-    detect::episode::LeakState,
+    detect::{attribution, episode::LeakState},
     export::{
         exposition::Exposition,
         otlp::Pusher,
         own::{DroppedBy, Own},
     },
-    sample::Batch,
+    sample::{Batch, Unread},
 };
 use std::{
     collections::HashSet,
@@ -93,6 +93,7 @@ impl Ticker {
         let interval = config.sampling.interval;
         let mut watch = Watch::new(terms(config, &surroundings.collectors), interval.as_secs_f64());
         watch.set_budgets(&config.sensitivity);
+        watch.set_attribution(&config.attribution);
         if let Some(storage) = &mut surroundings.storage {
             storage.hand_over(&mut watch);
         }
@@ -145,7 +146,12 @@ impl Ticker {
         // When it was due may lie far back, after a pause of the machine; the collectors get their time all the same.
         let began = instant();
         let now = self.surroundings.clock.now();
-        let request = Request { at: now.steady, suspects: Arc::new(self.suspects()) };
+        let request = Request {
+            at: now.steady,
+            suspects: Arc::new(self.suspects()),
+            attributed: self.watch.wanted_attributions(),
+            stopwatch: Stopwatch::new(move || instant().saturating_duration_since(began)),
+        };
         let patience = self.interval.mul_f64(COLLECT_SHARE).min(COLLECT_PATIENCE);
         let round = Round { request: &request, tick: self.tick, now: began, deadline: began + patience };
         let collected = self.workers.collect(round);
@@ -211,6 +217,10 @@ impl Ticker {
         let own = &self.surroundings.own;
         own.reads_failed(name, batch.errors);
         own.members_dropped(name, batch.dropped_members);
+        let Unread { turns, large, descriptors } = batch.unread;
+        own.dropped(DroppedBy::AttributionTime, turns);
+        own.dropped(DroppedBy::AttributionSize, large);
+        own.dropped(DroppedBy::AttributionDescriptors, descriptors);
         self.reporter.permission_errors(name, batch.errors.permission);
     }
 
@@ -224,11 +234,14 @@ impl Ticker {
                 Event::Restart { target, is_service } => report::restart(&target, is_service),
                 Event::Episode { member, area, transition, finding } => {
                     let is_explained = self.watch.is_explained(&member, &area);
+                    let course = self.watch.attributions().of(member.identity);
+                    let grows_in = course.and_then(attribution::fastest);
+                    let grows_in = grows_in.map(|(part, growth)| (&*part.name, growth));
                     report::episode(
                         &member,
                         &area,
                         &transition,
-                        &Told { finding: finding.as_ref(), is_explained },
+                        &Told { finding: finding.as_ref(), is_explained, grows_in },
                     );
                     if let Some(storage) = storage {
                         storage.note_news();
@@ -272,6 +285,7 @@ impl Ticker {
         let terms = terms(&config, &self.surroundings.collectors);
         self.watch.reconfigure(terms, self.interval.as_secs_f64());
         self.watch.set_budgets(&config.sensitivity);
+        self.watch.set_attribution(&config.attribution);
         self.watch.set_severity(config.severity.as_ref());
         self.limits = config.limits.clone();
         self.collectors = config.collectors.clone();

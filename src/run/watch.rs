@@ -5,7 +5,7 @@ use self::{
     source::{Desk, Source},
 };
 use crate::{
-    config::Sensitivity,
+    config::{self, Sensitivity},
     detect::{
         episode::{LeakState, Transition},
         explain::{Rise, Suspect, explained},
@@ -21,11 +21,13 @@ use std::{
     sync::Arc,
 };
 
+mod attribution;
 mod budgets;
 mod source;
 mod state;
 
 pub(super) use self::{
+    attribution::Attributions,
     budgets::BudgetChange,
     source::{TargetRecord, Terms, WatchedArea, WatchedMember},
     state::{Encoded, Remembered},
@@ -43,6 +45,7 @@ pub(super) struct Watch {
     pending: Vec<Event>,
     scratch: Scratch,
     budgets: Budgets,
+    attributions: Attributions,
 }
 
 /// Something that people are told of.
@@ -80,6 +83,7 @@ impl Watch {
             pending: Vec::new(),
             scratch: Scratch::default(),
             budgets: Budgets::default(),
+            attributions: Attributions::default(),
         }
     }
 
@@ -88,6 +92,11 @@ impl Watch {
         let budgeted = self.sources.iter().find(|source| source.terms.has_budgets);
         let interval_secs = budgeted.map_or(self.interval_secs, |source| source.terms.interval_secs);
         self.budgets.reconfigure(sensitivity, interval_secs, &mut self.pending);
+    }
+
+    /// Takes over whose memory is attributed without a suspicion too.
+    pub(super) fn set_attribution(&mut self, attribution: &config::Attribution) {
+        self.attributions.set_targets(&attribution.targets);
     }
 
     /// Puts a table of severities in force, for the verdicts that stand as well; none is the built-in one.
@@ -117,6 +126,7 @@ impl Watch {
     /// Takes in what a collector saw of all its members.
     pub(super) fn take_in(&mut self, collector: &str, batch: &Batch, events: &mut Vec<Event>) {
         events.append(&mut self.pending);
+        self.attributions.take_in(batch);
         let Some(source) = self.sources.iter_mut().find(|source| source.terms.collector == collector) else {
             return;
         };
@@ -176,6 +186,16 @@ impl Watch {
             suspects.map(|watched| watched.member.identity).take(MAX_SUSPECTS).collect()
         };
         self.sources.iter().flat_map(of_source).collect()
+    }
+
+    /// Whose memory is to be attributed to its parts, the most suspicious first.
+    pub(super) fn wanted_attributions(&mut self) -> Arc<[Identity]> {
+        self.attributions.wanted(&self.sources)
+    }
+
+    /// What single processes are made of.
+    pub(super) fn attributions(&self) -> &Attributions {
+        &self.attributions
     }
 
     /// How many areas are remembered and judged.

@@ -305,7 +305,7 @@ mod tests {
             for worker in &mut self.workers.workers {
                 worker.job.timeout = patience;
             }
-            let request = Request { at: f64::from(at), suspects: Arc::default() };
+            let request = Request { at: f64::from(at), ..Request::default() };
             let now = self.began + Duration::from_secs(u64::from(at));
             let deadline = clock::instant() + patience;
             let round = Round { request: &request, tick: u64::from(at), now, deadline };
@@ -376,7 +376,7 @@ mod tests {
         both.workers.append(&mut working.workers.workers);
         both.workers[0].job.timeout = Duration::ZERO;
         for at in 1..=20u32 {
-            let request = Request { at: f64::from(at), suspects: Arc::default() };
+            let request = Request { at: f64::from(at), ..Request::default() };
             let now = clock::instant();
             // As many milliseconds as cost nothing while ticks still wait, and more than the test may take afterwards.
             let waits = at <= WAITING_TICKS + 1;

@@ -22,6 +22,7 @@ const MACHINES: [&str; 2] = ["host", "legacy"];
 fn on_the_fixture(name: &str) -> Exporter {
     let host = fixture(name);
     let exporter = Exporter::start(&[
+        &format!("--config.file={}", fixture("attributed.yml").display()),
         &format!("--path.procfs={}", host.join("proc").display()),
         &format!("--path.sysfs={}", host.join("sys").display()),
     ]);
@@ -29,13 +30,17 @@ fn on_the_fixture(name: &str) -> Exporter {
     exporter
 }
 
+/// What shows when something was read.
+const TIMES: [&str; 2] =
+    ["memleak_area_last_sample_timestamp_seconds{", "memleak_attribution_last_reading_timestamp_seconds{"];
+
 /// The lines about targets, with the times of the run replaced.
 fn about_targets(body: &str) -> String {
     let mut kept = String::new();
-    for line in body.lines().filter(|line| line.contains("memleak_area_") || line.contains("memleak_target_"))
-    {
+    let subjects = ["memleak_area_", "memleak_target_", "memleak_attribution_"];
+    for line in body.lines().filter(|line| subjects.iter().any(|subject| line.contains(subject))) {
         match line.rsplit_once(' ') {
-            Some((series, _)) if series.starts_with("memleak_area_last_sample_timestamp_seconds{") => {
+            Some((series, _)) if TIMES.iter().any(|name| series.starts_with(name)) => {
                 kept.push_str(&format!("{series} TIME\n"));
             }
             _ => kept.push_str(&format!("{line}\n")),

@@ -79,7 +79,8 @@ fn check(form: &Form) {
     let scratch = Scratch::new("leaks");
     let start = || {
         let storage = format!("--storage.path={}", scratch.path.join("state").display());
-        Exporter::start_configured(&scratch, &PROGRAMS.configuration(form.interval, ""), &[&storage])
+        let rest = "attribution: {interval: 5s, processes_per_tick: 10, time_per_tick: 5s}\n";
+        Exporter::start_configured(&scratch, &PROGRAMS.configuration(form.interval, rest), &[&storage])
     };
     let exporter = start();
     let leaking: Vec<Watched> =
@@ -107,6 +108,7 @@ fn check(form: &Form) {
     assert_eq!(ever, expected, "ever confirmed");
     for program in &leaking {
         program.agrees(&scrape);
+        program.is_attributed(&scrape);
     }
 }
 
@@ -128,6 +130,7 @@ fn begun(scrape: &Scrape) -> BTreeMap<String, String> {
 /// A leaking program with what the independent reader saw of it.
 struct Watched {
     program: Program,
+    runtime: &'static str,
     looks: Vec<(f64, f64)>,
 }
 
@@ -161,8 +164,8 @@ fn confirmed(scrape: &Scrape) -> BTreeSet<String> {
 }
 
 impl Watched {
-    fn leaking(runtime: &str, form: &Form) -> Self {
-        Self { program: PROGRAMS.start(runtime, "leak", &["--rate", form.rate]), looks: Vec::new() }
+    fn leaking(runtime: &'static str, form: &Form) -> Self {
+        Self { program: PROGRAMS.start(runtime, "leak", &["--rate", form.rate]), runtime, looks: Vec::new() }
     }
 
     fn slope(&self) -> f64 {
@@ -171,6 +174,22 @@ impl Watched {
 
     fn growth(&self, scrape: &Scrape) -> Option<f64> {
         scrape.area("memleak_area_growth_bytes_per_second", &self.program.target, "anon")
+    }
+
+    /// What grows is the heap of its runtime; Python's is arenas and blocks that the kernel places.
+    fn is_attributed(&self, scrape: &Scrape) {
+        let target = [("target", self.program.target.as_str())];
+        let growths = scrape.all("memleak_attribution_growth_bytes_per_second", &target);
+        let leaky = growths.filter(|series| series.labels["part"] != "mapped_files");
+        let fastest =
+            leaky.max_by(|one, other| one.value.total_cmp(&other.value)).expect("it was read twice");
+        let part = fastest.labels["part"].as_str();
+        let expected: &[&str] = match self.runtime {
+            "c" => &["heap"],
+            "python" => &["heap", "anonymous"],
+            _ => &["runtime_heap"],
+        };
+        assert!(expected.contains(&part), "{} grows in {part}", self.program.target);
     }
 
     fn row(&self, scrape: &Scrape) -> String {

@@ -65,7 +65,7 @@ impl Drop for Tree {
 }
 
 fn look(collector: &mut CgroupCollector, at: Seconds) -> Batch {
-    collector.collect(&Request { at, suspects: Arc::default() }).unwrap()
+    collector.collect(&Request { at, ..Request::default() }).unwrap()
 }
 
 /// Names and sizes of an area, sorted by name.
@@ -201,7 +201,7 @@ fn suspects_are_read_in_full_at_every_look() {
     let mut collector = tree.collector(|_| ());
     let identity = look(&mut collector, 0.0).readings().next().unwrap().0.identity;
     let suspects = Arc::new(HashSet::from([identity]));
-    let batch = collector.collect(&Request { at: 0.001, suspects }).unwrap();
+    let batch = collector.collect(&Request { at: 0.001, suspects, ..Request::default() }).unwrap();
     assert_eq!(sizes(&batch, "usage"), [("a.service".into(), Some(300.0))]);
 }
 
@@ -231,7 +231,7 @@ fn a_machine_without_groups_has_none_and_a_tree_that_vanished_is_an_error() {
     let tree = Tree::unified("vanished");
     let mut collector = tree.collector(|_| ());
     fs::remove_dir_all(&tree.groups).unwrap();
-    assert!(collector.collect(&Request { at: 0.0, suspects: Arc::default() }).is_err());
+    assert!(collector.collect(&Request::default()).is_err());
 }
 
 /// Against the kernel itself: a group of our own, where we may make one.

@@ -184,7 +184,6 @@ fn fixed_limit(memory: &HostMemory) -> Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
     const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 400 kB\nSwapCached: 5 kB\nSwapTotal: 200 kB\n\
                            SwapFree: 150 kB\nAnonPages: 300 kB\nShmem: 20 kB\nSUnreclaim: 30 kB\nKernelStack: 4 kB\n\
@@ -237,7 +236,7 @@ mod tests {
         let root = std::env::temp_dir().join(format!("memleak-host-{}", std::process::id()));
         fs::create_dir_all(root.join("pressure")).unwrap();
         let paths = Paths { procfs: root.clone(), ..Paths::default() };
-        let request = Request { at: 5000.0, suspects: Arc::new(HashSet::new()) };
+        let request = Request { at: 5000.0, ..Request::default() };
         assert!(HostCollector::new(&paths).collect(&request).is_err());
         fs::write(root.join("meminfo"), "nonsense\n").unwrap();
         assert!(HostCollector::new(&paths).collect(&request).is_err());

@@ -41,6 +41,12 @@ pub fn start_ticks(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// Where the stack begins, in `/proc/PID/stat`; 0 where the kernel does not let us see. It is the 28th field.
+#[must_use]
+pub fn stack_start(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(25)?.parse().ok()
+}
+
 /// What `/proc/PID/status` says of memory, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -48,8 +54,14 @@ pub struct Status {
     pub name: String,
     /// The largest resident size so far.
     pub peak_resident: u64,
-    /// Resident anonymous memory; kernels before 4.5 do not say.
+    /// The resident size.
+    pub resident: u64,
+    /// Resident anonymous memory; kernels before 4.5 do not say, nor how the rest is split.
     pub anonymous: Option<u64>,
+    /// Resident pages of files.
+    pub file: u64,
+    /// Resident shared memory.
+    pub shared_memory: u64,
     /// Anonymous memory that was swapped out.
     pub swapped: u64,
     /// Private writable address space: what `RLIMIT_DATA` limits.
@@ -72,7 +84,9 @@ pub fn status(text: &str) -> Option<Status> {
         match key {
             "Name" => value.clone_into(&mut status.name),
             "VmHWM" => status.peak_resident = kibibytes(value),
-            "VmRSS" => has_memory = true,
+            "VmRSS" => (has_memory, status.resident) = (true, kibibytes(value)),
+            "RssFile" => status.file = kibibytes(value),
+            "RssShmem" => status.shared_memory = kibibytes(value),
             "RssAnon" => status.anonymous = Some(kibibytes(value)),
             "VmSwap" => status.swapped = kibibytes(value),
             "VmData" => status.data = kibibytes(value),
@@ -147,6 +161,8 @@ mod tests {
             assert_eq!(start_ticks(&format!("12 {name} {fields}")), Some(987_654), "{name}");
         }
         assert_eq!(start_ticks("12 (bash) S 1"), None);
+        assert_eq!(stack_start(&format!("12 () ) {fields} 6 7 140736")), Some(140_736));
+        assert_eq!(stack_start(&format!("12 (bash) {fields}")), None);
         assert_eq!(start_ticks(""), None);
     }
 
@@ -154,11 +170,14 @@ mod tests {
     fn status_without_resident_memory_is_nobody() {
         let text = "Name:\tkworker/0:1\nThreads:\t1\n";
         assert_eq!(status(text), None);
-        let text = "Name:\tnode\nVmSize:\t 900 kB\nVmHWM:\t 300 kB\nVmRSS:\t 200 kB\nRssAnon:\t 150 kB\nVmData:\t 500 kB\nVmSwap:\t 8 kB\nThreads:\t11\n";
+        let text = "Name:\tnode\nVmSize:\t 900 kB\nVmHWM:\t 300 kB\nVmRSS:\t 200 kB\nRssAnon:\t 150 kB\nRssFile:\t 40 kB\nRssShmem:\t 10 kB\nVmData:\t 500 kB\nVmSwap:\t 8 kB\nThreads:\t11\n";
         let expected = Status {
             name: "node".into(),
             peak_resident: 307_200,
+            resident: 204_800,
             anonymous: Some(153_600),
+            file: 40_960,
+            shared_memory: 10_240,
             swapped: 8192,
             data: 512_000,
             address_space: 921_600,

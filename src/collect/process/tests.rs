@@ -57,7 +57,7 @@ impl Drop for Tree {
 }
 
 fn look(collector: &mut ProcessCollector, at: Seconds) -> Batch {
-    collector.collect(&Request { at, suspects: Arc::new(HashSet::new()) }).unwrap()
+    collector.collect(&Request { at, ..Request::default() }).unwrap()
 }
 
 /// Names and sizes of an area, sorted by name.
@@ -191,7 +191,7 @@ fn suspects_are_read_in_full_at_every_look() {
         look(&mut collector, at);
     }
     let suspects = Arc::new(HashSet::from([Identity { pid: 10, start_ticks: 500 }]));
-    let batch = collector.collect(&Request { at: 9.0, suspects }).unwrap();
+    let batch = collector.collect(&Request { at: 9.0, suspects, ..Request::default() }).unwrap();
     assert_eq!(sizes(&batch, "fds"), [("web".into(), Some(1.0))]);
     let limit = batch
         .readings()

@@ -22,6 +22,8 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         counts: Counts::default(),
         areas: Vec::new(),
         rules: Vec::new(),
+        parts: Vec::new(),
+        parts_read_at: None,
     };
     Arc::new(Snapshot { tick: 1, taken_at, targets: vec![target], member_count: 1 })
 }

@@ -91,6 +91,7 @@ fn labels_of_a_source_are_those_that_it_writes() {
         let written: &[&str] = match metric.source {
             Source::Pattern => &[PATTERN_LABEL],
             Source::Rule(_) => &RULE_LABELS,
+            Source::Part(_) => &[PART_LABEL],
             Source::TargetInfo => &INFO_LABELS,
             Source::Area(_) | Source::Target(_) => &[],
             Source::Own => panic!("{} belongs to the registry", metric.name),

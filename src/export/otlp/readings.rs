@@ -5,9 +5,9 @@
 
 use crate::{
     detect::finding::Pattern,
-    export::metric::{Metric, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source},
+    export::metric::{Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source},
     sample::TargetInfo,
-    snapshot::{AreaView, RuleView, Snapshot, TargetView},
+    snapshot::{AreaView, PartView, RuleView, Snapshot, TargetView},
 };
 use opentelemetry::{KeyValue, StringValue, Value};
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
@@ -25,12 +25,13 @@ pub(super) struct Rows<'a> {
     targets: Vec<(&'a TargetView, Vec<KeyValue>)>,
     areas: Vec<(&'a AreaView, Vec<KeyValue>)>,
     rules: Vec<(&'a RuleView, Vec<KeyValue>)>,
+    parts: Vec<(&'a PartView, Vec<KeyValue>)>,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
         let targets = Vec::with_capacity(snapshot.targets.len());
-        let mut rows = Self { targets, areas: Vec::new(), rules: Vec::new() };
+        let mut rows = Self { targets, areas: Vec::new(), rules: Vec::new(), parts: Vec::new() };
         for view in &snapshot.targets {
             // One copy of the name, shared by all attribute sets.
             let name: Value = StringValue::from(Arc::<str>::from(&*view.target.name)).into();
@@ -40,6 +41,9 @@ impl<'a> Rows<'a> {
             }
             for rule in &view.rules {
                 rows.rules.push((rule, rule_attributes(rule, kind, &name)));
+            }
+            for part in &view.parts {
+                rows.parts.push((part, part_attributes(part, kind, &name)));
             }
             rows.targets.push((view, vec![KeyValue::new("kind", kind), KeyValue::new("target", name)]));
         }
@@ -52,6 +56,7 @@ impl<'a> Rows<'a> {
             Source::Area(_) => self.areas.len(),
             Source::Pattern => self.areas.len() * Pattern::ALL.len(),
             Source::Rule(_) => self.rules.len(),
+            Source::Part(_) => self.parts.len(),
             Source::Target(_) | Source::TargetInfo => self.targets.len(),
             Source::Own => 0,
         }
@@ -68,6 +73,9 @@ impl<'a> Rows<'a> {
             }
             Source::Rule(value) => Box::new(self.rules.iter().filter_map(move |(rule, attributes)| {
                 Some((finite(value(rule))?, Cow::Borrowed(attributes.as_slice())))
+            })),
+            Source::Part(value) => Box::new(self.parts.iter().filter_map(move |(part, attributes)| {
+                Some((finite(value(part))?, Cow::Borrowed(attributes.as_slice())))
             })),
             Source::Target(value) => Box::new(self.targets.iter().filter_map(move |(target, attributes)| {
                 Some((finite(value(target))?, Cow::Borrowed(attributes.as_slice())))
@@ -102,6 +110,14 @@ fn rule_attributes(rule: &RuleView, kind: &'static str, target: &Value) -> Vec<K
         KeyValue::new("kind", kind),
         KeyValue::new(level_label, rule.threshold.level.as_str()),
         KeyValue::new(rule_label, rule.threshold.rule.name),
+        KeyValue::new("target", target.clone()),
+    ]
+}
+
+fn part_attributes(part: &PartView, kind: &'static str, target: &Value) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new("kind", kind),
+        KeyValue::new(PART_LABEL, StringValue::from(Arc::clone(&part.name))),
         KeyValue::new("target", target.clone()),
     ]
 }

@@ -15,6 +15,9 @@ pub const fn collector_of(kind: Kind) -> &'static str {
     }
 }
 
+/// The collector that sees what processes are made of; it has no targets of its own.
+pub const COLLECTOR_OF_PARTS: &str = "attribution";
+
 /// Which targets a page shows. The exporter's own metrics are always on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
@@ -72,9 +75,19 @@ impl Selection {
     /// Whether targets of this kind are shown.
     #[must_use]
     pub fn includes(&self, kind: Kind) -> bool {
+        self.names(collector_of(kind))
+    }
+
+    /// Whether the parts of targets are shown.
+    #[must_use]
+    pub fn includes_parts(&self) -> bool {
+        self.names(COLLECTOR_OF_PARTS)
+    }
+
+    fn names(&self, collector: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(names) => names.contains(&collector_of(kind)),
+            Self::Only(names) => names.contains(&collector),
         }
     }
 }
@@ -99,13 +112,14 @@ mod tests {
             &["process"],
             Err("collect[] and exclude[] cannot be used together; use one of them"),
         );
-        check(&["disk"], &[], Err("unknown collector \"disk\"; known: process, cgroup, host"));
-        check(&[], &["disk"], Err("unknown collector \"disk\"; known: process, cgroup, host"));
+        let unknown = "unknown collector \"disk\"; known: process, cgroup, host, attribution";
+        check(&["disk"], &[], Err(unknown));
+        check(&[], &["disk"], Err(unknown));
     }
 
     #[test]
     fn every_kind_has_a_selectable_collector() {
-        let selectable = [Kind::Process, Kind::Cgroup, Kind::Host].map(collector_of);
-        assert_eq!(selectable, COLLECTORS);
+        let of_kinds = [Kind::Process, Kind::Cgroup, Kind::Host].map(collector_of);
+        assert_eq!([&of_kinds[..], &[COLLECTOR_OF_PARTS]].concat(), COLLECTORS);
     }
 }

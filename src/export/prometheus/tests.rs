@@ -5,7 +5,7 @@ use crate::{
         episode::{Episode, EpisodeId, LeakState},
         finding::{Estimate, Evidence, Finding, Severity},
     },
-    sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Unit},
+    sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Measure, Unit},
     snapshot::Verdict,
 };
 use std::sync::Arc;
@@ -21,6 +21,8 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         areas,
         rules: Vec::new(),
+        parts: Vec::new(),
+        parts_read_at: None,
     }
 }
 
@@ -235,4 +237,44 @@ fn a_page_in_pieces_is_the_same_page() {
     assert!(sink.pieces.len() > 6, "{} pieces", sink.pieces.len());
     let whole = [sink.pieces.concat(), sink.buffer].concat();
     assert_eq!(String::from_utf8(whole).unwrap(), page(&snapshot, &own, Layout::Text));
+}
+
+#[test]
+fn parts_are_shown_unless_their_collector_is_left_out() {
+    let part = |name: &str, measure, growth| PartView {
+        name: name.into(),
+        measure,
+        size: 5.0,
+        confidence: 0.5,
+        growth,
+    };
+    let parts = vec![
+        part("module:a\"b.so", Measure::Memory, Some(2.0)),
+        part("pipe", Measure::Descriptors, None),
+        part("socket_tcp", Measure::SocketBuffers, Some(1.0)),
+    ];
+    let shop = TargetView { parts, parts_read_at: Some(7.5), ..target("shop", Vec::new()) };
+    let snapshot = Snapshot { targets: vec![shop], ..Snapshot::default() };
+    let lines = |selection: &Selection| -> Vec<String> {
+        let mut out = Vec::new();
+        render(&Page { snapshot: &snapshot, selection, own: &[] }, Layout::Text, &mut out);
+        let page = String::from_utf8(out).unwrap();
+        page.lines().filter(|line| line.starts_with("memleak_attribution")).map(str::to_owned).collect()
+    };
+    let labels = |part: &str| format!("{{target=\"shop\",kind=\"process\",part=\"{part}\"}}");
+    let module = labels("module:a\\\"b.so");
+    let expected = [
+        format!("memleak_attribution_bytes{module} 5"),
+        format!("memleak_attribution_descriptors{} 5", labels("pipe")),
+        format!("memleak_attribution_socket_bytes{} 5", labels("socket_tcp")),
+        format!("memleak_attribution_confidence_ratio{module} 0.5"),
+        format!("memleak_attribution_confidence_ratio{} 0.5", labels("pipe")),
+        format!("memleak_attribution_growth_bytes_per_second{module} 2"),
+        String::from(
+            "memleak_attribution_last_reading_timestamp_seconds{target=\"shop\",kind=\"process\"} 7.5",
+        ),
+    ];
+    assert_eq!(lines(&Selection::All), expected);
+    assert_eq!(lines(&Selection::Only(vec!["process"])), expected[6..]);
+    assert_eq!(lines(&Selection::Only(vec!["attribution"])), expected[..6]);
 }

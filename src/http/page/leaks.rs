@@ -131,7 +131,7 @@ fn write_row(html: &mut String, row: &Row<'_>, now: f64) -> fmt::Result {
     write_cell(html, PATTERN, pattern_words(finding.pattern))?;
     write_cell(html, TIME_TO_LIMIT, TimeToLimit(finding.time_to_limit))?;
     write_cell(html, SINCE, Since { row, now })?;
-    write_cell(html, EVIDENCE, finding.evidence)?;
+    write_cell(html, EVIDENCE, Told(row))?;
     html.write_str("</tr>\n")
 }
 
@@ -153,6 +153,27 @@ impl fmt::Display for Badge {
         match severity {
             Severity::None => Ok(()),
             severity => write!(f, " <small>{}</small>", severity.as_str()),
+        }
+    }
+}
+
+/// The evidence, and which part of a suspect grows.
+struct Told<'a>(&'a Row<'a>);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { target, area, verdict, finding } = self.0;
+        write!(f, "{}", finding.evidence)?;
+        match target.fastest_part() {
+            Some((part, growth)) if is_bytes(area) && verdict.state > LeakState::None => {
+                let growth = Change { value: growth * 3600.0, bytes: true };
+                write!(
+                    f,
+                    " <small>grows most in <bdi>{}</bdi>: {growth} per hour</small>",
+                    Escaped(&part.name)
+                )
+            }
+            _ => Ok(()),
         }
     }
 }

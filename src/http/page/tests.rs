@@ -7,8 +7,8 @@ use crate::{
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
     },
     http::ListenOptions,
-    sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
-    snapshot::Verdict,
+    sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Measure, Target, TargetInfo, Unit},
+    snapshot::{PartView, Verdict},
 };
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         areas,
         rules: Vec::new(),
+        parts: Vec::new(),
+        parts_read_at: None,
     }
 }
 
@@ -94,6 +96,25 @@ fn a_target_cannot_bring_markup_onto_the_page() {
     let html = page(vec![target("<script>alert('x')</script>\" onload=\"", vec![evil])]);
     assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("\" onload"), "{html}");
     assert_eq!(html.matches("&lt;script&gt;alert(&#39;x&#39;)").count(), 2, "in both tables");
+}
+
+#[test]
+fn a_suspect_is_told_with_the_part_that_grows() {
+    let part = |name: &str, growth| PartView {
+        name: name.into(),
+        measure: Measure::Memory,
+        size: 1e6,
+        confidence: 1.0,
+        growth: Some(growth),
+    };
+    let parts = vec![part("mapped_files", 9e9), part("module:<b>.so", 1e3), part("heap", -1.0)];
+    let told = |state| {
+        let areas = vec![area(1e6, verdict(state, Some(finding(1e3, 0.9))))];
+        page(vec![TargetView { parts: parts.clone(), ..target("a.service", areas) }])
+    };
+    let words = "grows most in <bdi>module:&lt;b&gt;.so</bdi>: +3.6 MB per hour";
+    assert!(told(LeakState::Suspected).contains(words), "{}", told(LeakState::Suspected));
+    assert!(!told(LeakState::None).contains("grows most in"));
 }
 
 #[test]

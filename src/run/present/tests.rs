@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::{
-    config::written,
+    config::{Attribution, written},
     detect::finding::Severity,
-    run::watch::tests::{PROCESS, anon, member, watching},
-    sample::{Batch, Member, Sample},
+    run::watch::tests::{PROCESS, anon, member, terms, watching},
+    sample::{Anatomy, Batch, Measure, Member, Sample},
     severity::Row,
 };
 
@@ -179,4 +179,34 @@ fn a_collector_has_room_of_its_own_within_that_of_all() {
     let (snapshot, left_out) = presentation.snapshot(&fleet, 2400, 7200.0);
     assert_eq!(names(&snapshot), ["pool"]);
     assert!(left_out.series > 0);
+}
+
+#[test]
+fn parts_of_processes_add_up() {
+    let mut watch = Watch::new(vec![terms(PROCESS, 3.0), terms("attribution", 3.0)], 3.0);
+    let targets = vec![regex::Regex::new("pool").unwrap()];
+    watch.set_attribution(&Attribution { targets, ..Attribution::default() });
+    let members = [member("pool", 1, -1e6), member("pool", 2, -1e6)];
+    let mut batch = Batch::new(0.0);
+    members.iter().for_each(|member| batch.push(Arc::clone(member), [anon(1e6)]));
+    watch.take_in(PROCESS, &batch, &mut Vec::new());
+    assert_eq!(watch.wanted_attributions().len(), 2);
+    let reading = |at, sizes: [f64; 2]| {
+        let part =
+            |size, confidence| vec![Part { name: "heap".into(), measure: Measure::Memory, size, confidence }];
+        let anatomies = members.iter().zip(sizes).zip([1.0, 0.5]).map(|((member, size), confidence)| {
+            Anatomy { identity: member.identity, is_full: true, parts: part(size, confidence) }
+        });
+        let mut batch = Batch::new(at);
+        batch.anatomies.extend(anatomies);
+        batch
+    };
+    watch.take_in("attribution", &reading(10.0, [10.0, 20.0]), &mut Vec::new());
+    watch.take_in("attribution", &reading(70.0, [70.0, 80.0]), &mut Vec::new());
+    let (snapshot, _) = shown(&watch, &NO_LIMITS, false);
+    let [target] = snapshot.targets.as_slice() else { panic!("{snapshot:?}") };
+    let [heap] = target.parts.as_slice() else { panic!("{target:?}") };
+    assert_eq!((heap.size, heap.growth, target.parts_read_at), (150.0, Some(2.0), Some(1070.0)));
+    assert!((heap.confidence - 110.0 / 150.0).abs() < 1e-9, "{heap:?}");
+    assert_eq!(target.fastest_part().map(|(part, growth)| (&*part.name, growth)), Some(("heap", 2.0)));
 }

@@ -7,8 +7,8 @@ use crate::{
         episode::LeakState,
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
     },
-    sample::{Area, Counts, Kind, Limit, LimitSource, Target, TargetInfo, Unit},
-    snapshot::{AreaView, RuleView, TargetView, Verdict},
+    sample::{Area, Counts, Kind, Limit, LimitSource, Measure, Target, TargetInfo, Unit},
+    snapshot::{AreaView, PartView, RuleView, TargetView, Verdict},
 };
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, Metric as Sent, MetricData};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
@@ -62,6 +62,8 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         areas,
         rules: Vec::new(),
+        parts: Vec::new(),
+        parts_read_at: None,
     }
 }
 
@@ -160,6 +162,28 @@ fn a_number_of_a_budget_has_its_rule_and_level() {
             "memleak.threshold.bytes_per_second [] gauge area=anon kind=process level=warning rule=growth target=web 2.5",
             "memleak.threshold.ratio [] gauge area=anon kind=process level=any rule=sustained_samples target=web 0.8",
             "memleak.threshold.seconds [] gauge area=anon kind=process level=any rule=window target=web 1800",
+        ]
+    );
+}
+
+#[test]
+fn a_part_has_its_name() {
+    let heap = PartView {
+        name: "heap".into(),
+        measure: Measure::Memory,
+        size: 5.0,
+        confidence: 0.5,
+        growth: Some(2.0),
+    };
+    let taken_apart = TargetView { parts: vec![heap], ..target("web", Vec::new()) };
+    let parts = collection(Temporality::Cumulative).collect(&snapshot(vec![taken_apart]), &[]);
+    let of_parts: Vec<String> = lines(&parts).into_iter().filter(|line| line.contains(" part=")).collect();
+    assert_eq!(
+        of_parts,
+        [
+            "memleak.attribution [By] gauge kind=process part=heap target=web 5",
+            "memleak.attribution.confidence [1] gauge kind=process part=heap target=web 0.5",
+            "memleak.attribution.growth [By/s] gauge kind=process part=heap target=web 2",
         ]
     );
 }
