@@ -81,7 +81,8 @@ pub const PATTERN_LABEL: &str = "pattern";
 /// The labels of [`Source::Rule`] beside the area's.
 pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
 /// The labels of [`Source::TargetInfo`] beside the target's own.
-pub const INFO_LABELS: [&str; 4] = ["unit", "container", "pod_uid", "runtime"];
+pub const INFO_LABELS: [&str; 7] =
+    ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "runtime"];
 
 /// Metrics of targets and areas, read from the snapshot.
 #[rustfmt::skip]
@@ -134,7 +135,8 @@ pub const TARGET_METRICS: &[Metric] = &[
         "The number of a rule of the area's budget, in seconds: the window of those that have one."),
     metric!("memleak_threshold_bytes_per_second", "memleak.threshold.bytes_per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::BytesPerSecond)), ["rule", "level"],
         "The number of a rule of the area's budget, in bytes a second."),
-    metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo, ["unit", "container", "pod_uid", "runtime"],
+    metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo,
+        ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "runtime"],
         "What is known of a target beside its name; always 1."),
     metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| (t.members > 0 || t.is_expected).then(|| f64::from(u8::from(t.members > 0)))), [],
         "1 while the target is there, 0 for a configured target that has no process."),

@@ -21,10 +21,7 @@ const MACHINES: [&str; 2] = ["host", "legacy"];
 
 fn on_the_fixture(name: &str) -> Exporter {
     let host = fixture(name);
-    let exporter = Exporter::start(&[
-        &format!("--path.procfs={}", host.join("proc").display()),
-        &format!("--path.sysfs={}", host.join("sys").display()),
-    ]);
+    let exporter = Exporter::start(&[&format!("--path.rootfs={}", host.display())]);
     wait_for("a second look at the settled processes", PATIENCE, || (exporter.ticks() >= 2.0).then_some(()));
     exporter
 }
