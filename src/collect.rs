@@ -5,6 +5,7 @@
 
 pub mod paths;
 pub mod names;
+mod kubernetes;
 mod descriptors;
 pub mod host;
 pub mod cgroup;

@@ -56,6 +56,12 @@ pub struct TargetInfo {
     pub container: Box<str>,
     /// The uid of the Kubernetes pod, empty if none.
     pub pod_uid: Box<str>,
+    /// The pod's namespace, empty if none or unknown.
+    pub namespace: Box<str>,
+    /// The pod's name, empty if none or unknown.
+    pub pod: Box<str>,
+    /// The name that the pod gives the container, empty if none or unknown.
+    pub container_name: Box<str>,
     /// The runtime (`node`, `python`, `jvm`…), empty where the program is its own runtime.
     pub runtime: Box<str>,
 }
@@ -137,6 +143,14 @@ pub struct Member {
     /// The path of the control group that its memory is accounted to, from the root of their tree: of a group its own.
     /// Empty for the machine, and where there are no groups.
     pub group: Box<str>,
+}
+
+impl Member {
+    /// The same one, of which something else is known beside its name.
+    #[must_use]
+    pub fn with_info(&self, info: TargetInfo) -> Self {
+        Self { target: Arc::clone(&self.target), info, group: self.group.clone(), ..*self }
+    }
 }
 
 /// What the kernel counts of a member's memory since the member is there.

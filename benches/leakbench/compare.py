@@ -9,7 +9,7 @@ import math
 import statistics
 
 # As in src/detect/episode.rs; `disagreements` finds out when they no longer fit.
-CONFIRM_AT = 0.87
+CONFIRM_AT = 0.88
 VERY_SURE_AT = 0.95
 CLEAR_BELOW = 0.2
 # The thresholds that are tried, in log-odds.

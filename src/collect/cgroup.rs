@@ -16,6 +16,7 @@ mod walk;
 use super::{
     CollectError, Collector, Request, count, descriptors,
     host::{self, HostMemory},
+    kubernetes::Kubernetes,
     names,
     paths::Paths,
 };
@@ -47,6 +48,7 @@ pub struct CgroupCollector {
     max_files: usize,
     hierarchy: Hierarchy,
     procfs: PathBuf,
+    kubernetes: Kubernetes,
     areas: Areas,
     targets: HashMap<Box<str>, Arc<Target>>,
     known: HashMap<Box<str>, Watched>,
@@ -128,6 +130,7 @@ impl CgroupCollector {
             reader: Reader::new(&hierarchy),
             hierarchy,
             procfs: paths.procfs.clone(),
+            kubernetes: Kubernetes::of_machine(&paths.rootfs),
             areas: Areas::new(),
             targets: HashMap::new(),
             known: HashMap::new(),
@@ -154,6 +157,7 @@ impl CgroupCollector {
             match before.remove(&*group.path) {
                 Some(mut known) if known.member.identity == Identity::of_group(group.inode) => {
                     known.limit = group.limit;
+                    self.kubernetes.name_member(&mut known.member, at);
                     self.known.insert(group.path.into(), known);
                 }
                 _ => newcomers.push(group),
@@ -170,7 +174,8 @@ impl CgroupCollector {
 
     /// Takes in a group that was not there before.
     fn meet(&mut self, root: &Path, group: &Group, at: Seconds, uptime_secs: Option<f64>) {
-        let (name, info) = names::group(&group.path);
+        let (name, mut info) = names::group(&group.path);
+        self.kubernetes.name(&mut info, at);
         let Cgroups { include, exclude, .. } = &self.settings;
         let is_wanted = include.is_empty() || include.iter().any(|regex| regex.is_match(&name));
         if !is_wanted || exclude.iter().any(|regex| regex.is_match(&name)) {

@@ -6,7 +6,7 @@
 use crate::sample::TargetInfo;
 
 /// How much of a container's id is shown, as the container tools do.
-const CONTAINER_ID_SHOWN: usize = 12;
+pub(super) const CONTAINER_ID_SHOWN: usize = 12;
 /// Characters of the longest name: more than any unit needs that a person has named, little enough for a label.
 pub(super) const LONGEST_NAME: usize = 128;
 /// What a clipped name ends in: `~` and eight digits.
@@ -127,7 +127,7 @@ pub fn group(cgroup_path: &str) -> (String, TargetInfo) {
         unit: bounded(unit.to_owned()).into(),
         container: bounded(container).into(),
         pod_uid: pod_uid.into(),
-        runtime: "".into(),
+        ..TargetInfo::default()
     };
     (bounded(name), info)
 }

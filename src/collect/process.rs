@@ -14,7 +14,10 @@ pub mod script;
 mod files;
 mod limits;
 
-use super::{CollectError, Collector, Request, cgroup::hierarchy::Hierarchy, count, paths::Paths};
+use super::{
+    CollectError, Collector, Request, cgroup::hierarchy::Hierarchy, count, kubernetes::Kubernetes,
+    paths::Paths,
+};
 use crate::{
     config::{Config, Processes},
     sample::{Area, Batch, Errors, Generation, Identity, Kind, Limit, Member, Sample, Seconds, Target, Unit},
@@ -37,6 +40,7 @@ pub struct ProcessCollector {
     full_interval_secs: f64,
     max_processes: usize,
     procfs: Procfs,
+    kubernetes: Kubernetes,
     limits: LimitReader,
     areas: Areas,
     targets: HashMap<Box<str>, Arc<Target>>,
@@ -123,6 +127,7 @@ impl ProcessCollector {
             full_interval_secs: config.sampling.full_interval.as_secs_f64(),
             max_processes: config.limits.processes,
             procfs: Procfs::new(&paths.procfs),
+            kubernetes: Kubernetes::of_machine(&paths.rootfs),
             limits: LimitReader::new(hierarchy, &paths.procfs),
             areas: Areas::new(),
             targets: HashMap::new(),
@@ -195,9 +200,10 @@ impl ProcessCollector {
         }
         let Some(identified) = files.identify(&self.procfs, errors) else { return Met::Vanished };
         let limits = self.limits.locate(&identified.place, &identified.resource_limits);
-        let Some((name, info)) = naming::name(&identified.description, &self.settings) else {
+        let Some((name, mut info)) = naming::name(&identified.description, &self.settings) else {
             return Met::Ignored;
         };
+        self.kubernetes.name(&mut info, at);
         let target = self.target(&name);
         let member = Member {
             target,
@@ -296,6 +302,7 @@ impl ProcessCollector {
             watched.limits = self.limits.locate(&place, &limits);
             watched.move_to(self.limits.memory_group(&place));
         }
+        self.kubernetes.name_member(&mut watched.member, at);
         watched.limits.note(&status);
         watched.swapped_bytes = count(status.swapped);
         watched.full_readings = watched.full_readings.saturating_add(1);

@@ -8,11 +8,11 @@ use std::fmt;
 /// From this confidence on a leak is suspected.
 pub const SUSPECT_AT: f64 = 0.7;
 /// From this confidence on, held for a [patience](Tempo::patience_secs), a leak is confirmed.
-pub const CONFIRM_AT: f64 = 0.87;
+pub const CONFIRM_AT: f64 = 0.88;
 /// From this confidence on, time counts [so many times](Tempo::haste): the surer it is, the less it has to wait.
 pub const VERY_SURE_AT: f64 = 0.95;
 /// How many times.
-const VERY_SURE_FACTOR: f64 = 4.0;
+const VERY_SURE_FACTOR: f64 = 6.0;
 /// In its first so many seconds of the grid everything grows, and no sureness is worth any haste.
 const HASTELESS_SECS: f64 = 1200.0;
 /// Below this confidence, held for a [patience](Tempo::patience_secs), an episode ends. Far below the other two, so that a

@@ -4,15 +4,15 @@
 //! this and read the same finding and the same state from it.
 
 use super::{
-    episode::{Episode, EpisodeTracker, LeakState, Tempo, Transition},
-    finding::Finding,
+    episode::{Episode, EpisodeTracker, LeakState, Tempo, Transition, VERY_SURE_AT},
+    finding::{Estimate, Finding},
     judgement::{Circumstances, Judgement, Scratch},
     severity,
 };
 use crate::{
     sample::{Identity, Seconds},
     series::{
-        ladder::{Closed, Ladder},
+        ladder::{Closed, LEVELS, Ladder},
         life::PastLife,
     },
     severity::Table,
@@ -21,7 +21,13 @@ use serde::{Deserialize, Serialize};
 
 /// There is a new look when a bucket of this level closes, or of a coarser one: every 36 s at most. Floors of the finest
 /// level tell little more from one to the next, and each look costs.
-const LOOK_LEVEL: usize = 1;
+pub const LOOK_LEVEL: usize = 1;
+/// Below this confidence nobody waits for the next look,
+const UNSUSPICIOUS_BELOW: f64 = 0.05;
+/// nor at a confirmed leak of this confidence
+const SETTLED_FROM: f64 = VERY_SURE_AT;
+/// that is further from its limit than this, in seconds. Then there is a look a third as often.
+const FAR_SECS: f64 = 4.0 * 3600.0;
 
 /// The memory and the opinion of one area.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,7 +94,7 @@ impl Judge {
         scratch: &mut Scratch,
     ) -> Step {
         let closed = self.ladder.push(at, size);
-        if !closed.any_from(LOOK_LEVEL) {
+        if !closed.any_from(self.look_level()) {
             return Step::default();
         }
         let previous = self.finding.take();
@@ -97,6 +103,25 @@ impl Judge {
         let transition =
             self.tracker.step(self.finding.as_ref(), owner, at, self.tempo(circumstances.started_at));
         Step { looked: true, transition }
+    }
+
+    /// The level of which a bucket must close for a new look.
+    fn look_level(&self) -> usize {
+        let attentive = self.ladder.finest().max(LOOK_LEVEL);
+        let can_wait = self.finding.as_ref().is_some_and(|finding| self.can_wait(finding));
+        (attentive + usize::from(can_wait)).min(LEVELS - 1)
+    }
+
+    /// Whether nothing hangs on the next look being soon.
+    fn can_wait(&self, finding: &Finding) -> bool {
+        match self.state() {
+            LeakState::None => finding.confidence < UNSUSPICIOUS_BELOW,
+            LeakState::Suspected => false,
+            LeakState::Confirmed => {
+                let is_near = |time: &Estimate| time.lower < FAR_SECS;
+                finding.confidence >= SETTLED_FROM && !finding.time_to_limit.as_ref().is_some_and(is_near)
+            }
+        }
     }
 
     /// Whether this can be what a judge knew at `latest`, as far as its numbers are computed with: what was read from a
@@ -162,5 +187,39 @@ impl Judge {
     pub(crate) fn believe(&mut self, finding: Finding, owner: Owner<'_>, at: Seconds) {
         self.tracker.step(Some(&finding), owner, at, Tempo { patience_secs: 0.0, haste: 1.0 });
         self.finding = Some(finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Limit, LimitSource, Unit};
+
+    const INTERVAL_SECS: f64 = 3.0;
+
+    /// The longest time between two looks in the last two hours, in seconds.
+    fn between_looks(hours: f64, limit: f64, size: impl Fn(f64) -> f64) -> f64 {
+        let (mut judge, mut scratch) = (Judge::new(INTERVAL_SECS), Scratch::default());
+        let owner = Owner { identity: Identity { pid: 1, start_ticks: 1 }, area: "anon" };
+        let (mut at, mut looks) = (0.0, Vec::new());
+        while at < hours * 3600.0 {
+            let limit = Limit { value: limit, used: size(at), source: LimitSource::Cgroup };
+            let circumstances = Circumstances { unit: Unit::Bytes, started_at: -1e6, limit: Some(limit) };
+            if judge.take_in(at, size(at), &circumstances, owner, &mut scratch).looked {
+                looks.push(at);
+            }
+            at += INTERVAL_SECS;
+        }
+        looks.retain(|look| *look > (hours - 2.0) * 3600.0);
+        let steps = looks.iter().zip(looks.iter().skip(1)).map(|(one, next)| next - one);
+        steps.fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn what_nobody_suspects_and_what_is_settled_is_looked_at_less_often() {
+        let leak = |at: f64| 2e8 + 3e5 * at;
+        assert_eq!(between_looks(6.0, 1e12, |_| 2e8), 108.0, "nothing moves");
+        assert_eq!(between_looks(6.0, 1e13, leak), 108.0, "confirmed, with a year left");
+        assert_eq!(between_looks(6.0, 8e9, leak), 36.0, "confirmed, with an hour or two left");
     }
 }

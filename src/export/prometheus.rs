@@ -266,14 +266,16 @@ fn push_patterns(line: &mut Line<'_>, area: &AreaView) {
     }
 }
 
-/// The info series of a target that runs; of one that is gone nothing is known.
+/// The info series of a target that runs; of one that is gone nothing is known. An empty label is none, and not written.
 fn push_info(line: &mut Line<'_>, view: &TargetView) {
     if view.members == 0 {
         return;
     }
-    let TargetInfo { unit, container, pod_uid, runtime } = &view.info;
+    let TargetInfo { unit, container, pod_uid, namespace, pod, container_name, runtime } = &view.info;
+    let values = [unit, container, pod_uid, namespace, pod, container_name, runtime];
     line.begin();
-    for (name, value) in INFO_LABELS.into_iter().zip([unit, container, pod_uid, runtime]) {
+    let known = INFO_LABELS.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
+    for (name, value) in known {
         push_label(line.out, b',', name, value);
     }
     line.end(1.0);

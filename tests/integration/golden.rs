@@ -23,8 +23,7 @@ fn on_the_fixture(name: &str) -> Exporter {
     let host = fixture(name);
     let exporter = Exporter::start(&[
         &format!("--config.file={}", fixture("attributed.yml").display()),
-        &format!("--path.procfs={}", host.join("proc").display()),
-        &format!("--path.sysfs={}", host.join("sys").display()),
+        &format!("--path.rootfs={}", host.display()),
     ]);
     wait_for("a second look at the settled processes", PATIENCE, || (exporter.ticks() >= 2.0).then_some(()));
     exporter

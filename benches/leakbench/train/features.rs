@@ -16,9 +16,10 @@
 )]
 
 use memleak_exporter::{
-    detect::judge::{Judge, Owner},
-    detect::judgement::{Circumstances, Scratch},
-    sample::{Identity, Unit},
+    detect::judge::LOOK_LEVEL,
+    detect::judgement::{Circumstances, Judgement, Scratch},
+    sample::Unit,
+    series::ladder::Ladder,
 };
 use serde_json::Value;
 use std::{
@@ -74,20 +75,22 @@ fn write_rows(
     let mut restarts = restarts.into_iter().peekable();
     let interval_secs = median_interval(samples);
     let mut circumstances = Circumstances { unit: Unit::Bytes, started_at: *start, limit: None };
-    let mut judge = Judge::new(interval_secs);
+    let (mut ladder, mut judgement) = (Ladder::new(interval_secs), Judgement::default());
     let mut scratch = Scratch::default();
     let mut random = Random::new(number);
-    let owner = Owner { identity: Identity { pid: 1, start_ticks: 1 }, area: "anon" };
     for (at, size) in samples {
         while restarts.next_if(|restart| restart <= at).is_some() {
-            let past = judge.end(circumstances.started_at, &mut scratch);
-            judge = Judge::after(past, interval_secs);
+            let past = judgement.end(&ladder, circumstances.started_at, &mut scratch);
+            (ladder, judgement) = (Ladder::new(interval_secs), Judgement::after(past));
             scratch = Scratch::default();
             circumstances.started_at = *at;
         }
-        if !judge.take_in(*at, *size, &circumstances, owner, &mut scratch).looked {
+        // A judge looks less often where its model sees nothing; what it must learn to see begins there.
+        let closed = ladder.push(*at, *size);
+        if !closed.any_from(LOOK_LEVEL) {
             continue;
         }
+        judgement.measure(&ladder, closed, &circumstances, &mut scratch);
         let is_fresh = (0.0..FRESH_SECS).contains(&(at - onset));
         let share = if is_fresh { (FRESH_FACTOR * share).min(1.0) } else { share };
         if random.next() < share {

@@ -60,7 +60,12 @@ class Program:
             if rng.random() < 0.5:
                 weekend = ((t / DAY + rng.uniform(0, 7)) % 7) > 5
                 load = np.where(weekend, rng.uniform(0.2, 0.7) * load, load)
-            load = load * np.exp(smooth(rng, n, dt, log_uniform(rng, 300, 3600), 0.1))
+            # No two days are alike, and some loads have no other noise than that.
+            differ = rng.uniform(0, 0.3)
+            days = rng.uniform(1 - differ, 1 + differ, int(t[-1] / DAY) + 3)
+            load = load * days[(t / DAY + phase / (2 * np.pi) + 0.25).astype(int)]
+            if rng.random() < 0.6:
+                load = load * np.exp(smooth(rng, n, dt, log_uniform(rng, 300, 3600), 0.1))
         elif kind == "bursts":
             period = log_uniform(rng, 300, 6 * HOUR)
             busy = ((t + rng.uniform(0, period)) % period) < rng.uniform(0.1, 0.6) * period

@@ -37,7 +37,7 @@ PATTERN_TREES, PATTERN_DEPTH = 60, 5
 # name: weight of one of its series, share of the looks that are kept, and how it is made:
 # generator (seeds, series per family, interval s, hours, rates between, in MB/h) or programs (seed, series, interval, hours).
 GENERATED = {
-    "g30": (1.0, 0.025, range(101, 131), 20, 30, 48, (0.7, 700)),
+    "g30": (1.4, 0.025, range(101, 131), 20, 30, 48, (0.7, 700)),
     "g3": (0.8, 0.05, range(301, 319), 24, 3, 6, (12, 700)),
     "g3long": (0.7, 0.05, range(401, 405), 10, 3, 24, (3, 700)),
     "g1": (0.7, 0.03, range(501, 502), 20, 1, 2, (20, 900)),
@@ -59,9 +59,10 @@ PROGRAMS = {
     "p30": (0.2, 0.02, 8, 800, 30, 72),
     "p60": (0.2, 0.05, 9, 400, 60, 96),
     "p60short": (0.2, 0.05, 10, 500, 60, 10),
+    "p60week": (0.2, 0.04, 11, 300, 60, 168),
 }
 # Recordings of real programs, kept in live/recordings: the same.
-RECORDED = {"train_%d" % seed: (12.0, 1.0) for seed in range(1, 10)}
+RECORDED = {"train_%d" % seed: (7.0, 1.0) for seed in range(1, 19)}
 # Rows of a process that has just started count so much more, which fades in this time: there it is hardest to tell a
 # leak from a warm-up. The weight depends on nothing but the age, so what is learned stays a probability.
 YOUNG_WEIGHT, YOUNG_SECS = 6.0, 5400.0

@@ -53,6 +53,7 @@ pub fn name(process: &Description, settings: &Processes) -> Option<(String, Targ
         container: bounded(process.container.clone()).into(),
         pod_uid: process.pod_uid.clone().into(),
         runtime: script::runtime(&process.executable).unwrap_or_default().into(),
+        ..TargetInfo::default()
     };
     Some((name, info))
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     detect::finding::Pattern,
-    export::metric::{Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source},
+    export::metric::{INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source},
     sample::TargetInfo,
     snapshot::{AreaView, PartView, RuleView, Snapshot, TargetView},
 };
@@ -138,9 +138,9 @@ fn patterns<'r>(area: &'r AreaView, attributes: &'r [KeyValue]) -> impl Iterator
 
 /// The target's attributes and what is known beside its name. What is unknown is left out: an empty label is none.
 fn info_attributes(view: &TargetView, attributes: &[KeyValue]) -> Vec<KeyValue> {
-    let TargetInfo { unit, container, pod_uid, runtime } = &view.info;
-    let known = [("container", container), ("pod_uid", pod_uid), ("runtime", runtime), ("unit", unit)];
-    let known = known.into_iter().filter(|(_, value)| !value.is_empty());
+    let TargetInfo { unit, container, pod_uid, namespace, pod, container_name, runtime } = &view.info;
+    let values = [unit, container, pod_uid, namespace, pod, container_name, runtime];
+    let known = INFO_LABELS.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
     let mut all: Vec<KeyValue> = known.map(|(key, value)| KeyValue::new(key, value.to_string())).collect();
     all.extend_from_slice(attributes);
     all.sort_by(|one, other| one.key.cmp(&other.key));

@@ -1,7 +1,8 @@
-//! One level of the ladder: a ring of closed buckets and the open one, in less than 200 bytes.
+//! One level of the ladder: a ring of closed buckets and the open one, in about 150 bytes.
 //!
-//! Floors and ceilings are whole multiples of a unit around an origin, in 16 bits: a window of any range is kept to
-//! within a 65 000th of it. When a size no longer fits, the ring is written anew around its present range.
+//! Floors are whole multiples of a unit around an origin, in 16 bits: a window of any range is kept to within a 65 000th
+//! of it. When a size no longer fits, the ring is written anew around its present range. Of a ceiling the height above
+//! its floor is kept, in 8 bits: how high a saw-tooth is need not be known to better than 3 %.
 
 use super::BUCKETS;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,10 @@ const MISSING: i16 = i16::MIN;
 const REACH: f32 = 32_000.0;
 /// After a rewrite the ring takes this much of the reach on either side, and the rest is room to grow into.
 const FILLED: f32 = 18_000.0;
+/// The largest height, in units: from one end of the reach to the other and some more.
+const MOST_HEIGHT: f32 = 66_000.0;
+/// Leading zeros of a 32-bit number of five bits.
+const LEADING_BITS: u32 = 27;
 /// The finest unit: a part of a byte or of an object matters to nobody.
 const LEAST_UNIT: f32 = 0.0625;
 /// No bucket has a number beyond this: it could not be computed with.
@@ -42,8 +47,9 @@ pub(super) struct Ring {
     /// The slot is the bucket's number modulo [`BUCKETS`].
     #[serde(with = "BigArray")]
     floors: [i16; BUCKETS],
+    /// The height of each ceiling above its floor, by [`encode_height`].
     #[serde(with = "BigArray")]
-    ceilings: [i16; BUCKETS],
+    heights: [u8; BUCKETS],
 }
 
 impl Ring {
@@ -61,7 +67,7 @@ impl Ring {
             used: 0,
             is_open: false,
             floors: [MISSING; BUCKETS],
-            ceilings: [MISSING; BUCKETS],
+            heights: [0; BUCKETS],
         }
     }
 
@@ -103,9 +109,9 @@ impl Ring {
             self.evict(self.open_index - back);
         }
         self.make_room(self.open_floor, self.open_ceiling);
-        let (floor, ceiling) = (self.code(self.open_floor), self.code(self.open_ceiling));
-        put(&mut self.floors, self.open_index, floor);
-        put(&mut self.ceilings, self.open_index, ceiling);
+        let floor = encode(self.open_floor, self.origin, self.unit);
+        let height = encode_height((self.open_ceiling - self.value(floor)) / self.unit);
+        self.put(self.open_index, floor, height);
         let used = i64::from(self.used).saturating_add(gap).min(slots());
         self.used = u8::try_from(used).unwrap_or(u8::MAX);
         self.newest_index = self.open_index;
@@ -119,16 +125,15 @@ impl Ring {
     pub(super) fn buckets(&self) -> impl Iterator<Item = (i64, f64, f64)> {
         (0..i64::from(self.used)).rev().filter_map(|back| {
             let index = self.newest_index - back;
-            let floor = self.value(get(&self.floors, index)?);
-            let ceiling = self.value(get(&self.ceilings, index)?);
+            let (floor, ceiling) = self.bucket(index)?;
             Some((index, f64::from(floor), f64::from(ceiling)))
         })
     }
 
     /// The floor of the newest closed bucket.
     pub(super) fn newest_floor(&self) -> Option<f64> {
-        let code = get(&self.floors, self.newest_index).filter(|_| self.used > 0)?;
-        Some(f64::from(self.value(code)))
+        let (floor, _) = self.bucket(self.newest_index).filter(|_| self.used > 0)?;
+        Some(f64::from(floor))
     }
 
     /// The highest floor and ceiling before the ring, once as much as a quarter of a ring lies there.
@@ -139,13 +144,12 @@ impl Ring {
 
     /// Empties the slot that bucket `index` is about to take; what was in it is past.
     fn evict(&mut self, index: i64) {
-        if let (Some(floor), Some(ceiling)) = (get(&self.floors, index), get(&self.ceilings, index)) {
-            self.past_floor = self.past_floor.max(self.value(floor));
-            self.past_ceiling = self.past_ceiling.max(self.value(ceiling));
+        if let Some((floor, ceiling)) = self.bucket(index) {
+            self.past_floor = self.past_floor.max(floor);
+            self.past_ceiling = self.past_ceiling.max(ceiling);
             self.past_count = self.past_count.saturating_add(1);
         }
-        put(&mut self.floors, index, MISSING);
-        put(&mut self.ceilings, index, MISSING);
+        self.put(index, MISSING, 0);
     }
 
     /// Makes sure that a floor and a ceiling fit, by writing the ring anew around all that it then holds.
@@ -168,15 +172,29 @@ impl Ring {
         let before = self.clone();
         self.unit = unit;
         self.origin = origin;
-        for (codes, old) in [(&mut self.floors, &before.floors), (&mut self.ceilings, &before.ceilings)] {
-            for (code, old) in codes.iter_mut().zip(old).filter(|(_, old)| **old != MISSING) {
-                *code = encode(before.value(*old), origin, unit);
-            }
+        let codes = self.floors.iter_mut().zip(&mut self.heights);
+        for (floor, height) in codes.filter(|(floor, _)| **floor != MISSING) {
+            let size = before.value(*floor);
+            let ceiling = size + before.unit * height_of(*height);
+            *floor = encode(size, origin, unit);
+            *height = encode_height((ceiling - (origin + f32::from(*floor) * unit)) / unit);
         }
     }
 
-    fn code(&self, size: f32) -> i16 {
-        encode(size, self.origin, self.unit)
+    /// The floor and the ceiling of bucket `index`; none where it is missing.
+    fn bucket(&self, index: i64) -> Option<(f32, f32)> {
+        let at = slot(index);
+        let floor = self.floors.get(at).copied().filter(|code| *code != MISSING)?;
+        let floor = self.value(floor);
+        Some((floor, floor + self.unit * height_of(self.heights.get(at).copied()?)))
+    }
+
+    fn put(&mut self, index: i64, floor: i16, height: u8) {
+        let at = slot(index);
+        if let (Some(kept_floor), Some(kept_height)) = (self.floors.get_mut(at), self.heights.get_mut(at)) {
+            *kept_floor = floor;
+            *kept_height = height;
+        }
     }
 
     fn value(&self, code: i16) -> f32 {
@@ -202,14 +220,24 @@ fn slot(index: i64) -> usize {
     usize::try_from(index.rem_euclid(slots())).unwrap_or(0)
 }
 
-fn get(codes: &[i16; BUCKETS], index: i64) -> Option<i16> {
-    codes.get(slot(index)).copied().filter(|code| *code != MISSING)
+/// A height in units as a byte: up to 32 as it is, above that the leading five bits and how many are left out.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the range of the code"
+)]
+fn encode_height(height: f32) -> u8 {
+    let height = height.round().clamp(0.0, MOST_HEIGHT) as u32;
+    let shift = LEADING_BITS.saturating_sub(height.leading_zeros());
+    let half = (1 << shift) >> 1;
+    // 32 leading units at one shift are 16 at the next: the codes go on without a gap.
+    (16 * shift + ((height + half) >> shift)) as u8
 }
 
-fn put(codes: &mut [i16; BUCKETS], index: i64, code: i16) {
-    if let Some(at) = codes.get_mut(slot(index)) {
-        *at = code;
-    }
+/// The height in units that a byte stands for.
+fn height_of(code: u8) -> f32 {
+    let shift = (code / 16).saturating_sub(1);
+    f32::from(code - 16 * shift) * f32::from(1u16 << shift.min(15))
 }
 
 #[cfg(test)]
@@ -247,6 +275,31 @@ mod tests {
     }
 
     #[test]
+    fn heights_are_kept_to_within_three_percent() {
+        for height in (0u16..=65_000).map(f32::from) {
+            let kept = height_of(encode_height(height));
+            let allowed = if height < 32.0 { 0.0 } else { height / 32.0 };
+            assert!((kept - height).abs() <= allowed, "{kept} for {height}");
+        }
+        assert_eq!(encode_height(f32::INFINITY), encode_height(MOST_HEIGHT));
+        assert_eq!((encode_height(f32::NAN), encode_height(-1.0)), (0, 0));
+        (0..=u8::MAX).for_each(|code| assert!(height_of(code).is_finite(), "{code}"));
+    }
+
+    #[test]
+    fn ceilings_stay_above_their_floors_when_the_ring_is_written_anew() {
+        let mut ring = Ring::new();
+        for (size, index) in [1e3f32, 1e6, 1e9, 1e12].into_iter().zip(0..) {
+            ring.widen(index, size, 3.0 * size);
+            ring.close();
+        }
+        let kept: Vec<(f64, f64)> = ring.buckets().map(|(_, floor, ceiling)| (floor, ceiling)).collect();
+        let (floor, ceiling) = kept.last().copied().expect("a bucket");
+        assert!((ceiling / floor - 3.0).abs() < 0.1, "{kept:?}");
+        assert!(kept.iter().all(|(floor, ceiling)| ceiling >= floor), "{kept:?}");
+    }
+
+    #[test]
     fn numbers_that_cannot_be_computed_with_are_noticed() {
         let mut ring = Ring::new();
         ring.widen(7, 1.0, 2.0);
@@ -268,6 +321,6 @@ mod tests {
 
     #[test]
     fn a_ring_is_small() {
-        assert!(size_of::<Ring>() <= 192, "{}", size_of::<Ring>());
+        assert!(size_of::<Ring>() <= 152, "{}", size_of::<Ring>());
     }
 }
