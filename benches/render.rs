@@ -69,7 +69,7 @@ fn target(number: u32) -> TargetView {
             unit: "shop.service".into(),
             container: "0123456789ab".into(),
             runtime: "node".into(),
-            pod_uid: "".into(),
+            ..TargetInfo::default()
         },
         members: 1,
         restarts: 0,
