@@ -2,13 +2,6 @@
 
 # Metrics that are agreed on and that the table does not have yet.
 ANNOUNCED = {
-    "memleak_attribution_bytes",
-    "memleak_attribution_confidence_ratio",
-    "memleak_attribution_descriptors",
-    "memleak_attribution_growth_bytes_per_second",
-    "memleak_attribution_growth_descriptors_per_second",
-    "memleak_attribution_last_reading_timestamp_seconds",
-    "memleak_attribution_socket_bytes",
     "memleak_directory_oldest_file_timestamp_seconds",
     "memleak_event_loop_lag_seconds",
     "memleak_exporter_source_success",
