@@ -69,7 +69,7 @@ fn target(number: u32) -> TargetView {
             unit: "shop.service".into(),
             container: "0123456789ab".into(),
             runtime: "node".into(),
-            pod_uid: "".into(),
+            ..TargetInfo::default()
         },
         members: 1,
         restarts: 0,
@@ -77,6 +77,8 @@ fn target(number: u32) -> TargetView {
         counts: Counts::default(),
         areas: AREAS.map(area).into(),
         rules: Vec::new(),
+        parts: Vec::new(),
+        parts_read_at: None,
     }
 }
 
