@@ -24,10 +24,16 @@ pub(super) struct Kubernetes {
     pods_at: PathBuf,
     containers_at: PathBuf,
     read_at: Seconds,
-    /// Namespace and pod by the pod's uid.
-    pods: HashMap<Box<str>, (Box<str>, Box<str>)>,
+    /// Pods by their uid.
+    pods: HashMap<Box<str>, Pod>,
     /// The container's name by the first digits of its id.
     containers: HashMap<Box<str>, Box<str>>,
+}
+
+/// What a pod is called.
+struct Pod {
+    namespace: Box<str>,
+    name: Box<str>,
 }
 
 impl Kubernetes {
@@ -70,9 +76,9 @@ impl Kubernetes {
 
     fn put(&self, info: &mut TargetInfo) -> bool {
         let before = (info.namespace.is_empty(), info.container_name.is_empty());
-        if let Some((namespace, pod)) = self.pods.get(&info.pod_uid) {
+        if let Some(Pod { namespace, name }) = self.pods.get(&info.pod_uid) {
             info.namespace.clone_from(namespace);
-            info.pod.clone_from(pod);
+            info.pod.clone_from(name);
         }
         let id = info.container.rsplit_once('/').map(|(_, id)| id);
         if let Some(name) = id.and_then(|id| self.containers.get(id)) {
@@ -108,11 +114,11 @@ fn entries(directory: &Path) -> impl Iterator<Item = String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
-/// Uid, namespace and name of a pod, out of `NAMESPACE_POD_UID`.
-fn pod(directory: &str) -> Option<(Box<str>, (Box<str>, Box<str>))> {
+/// A pod and its uid, out of `NAMESPACE_POD_UID`.
+fn pod(directory: &str) -> Option<(Box<str>, Pod)> {
     let (names, uid) = directory.rsplit_once('_')?;
-    let (namespace, pod) = names.split_once('_')?;
-    Some((uid.into(), (shown(namespace), shown(pod))))
+    let (namespace, name) = names.split_once('_')?;
+    Some((uid.into(), Pod { namespace: shown(namespace), name: shown(name) }))
 }
 
 /// The first digits of a container's id and its name, out of `POD_NAMESPACE_CONTAINER-ID.log`.
@@ -150,7 +156,7 @@ mod tests {
             ("lost+found", None),
         ] {
             let found = pod(directory);
-            let found = found.as_ref().map(|(uid, (namespace, pod))| (&**uid, (&**namespace, &**pod)));
+            let found = found.as_ref().map(|(uid, pod)| (&**uid, (&*pod.namespace, &*pod.name)));
             assert_eq!(found, expected, "{directory}");
         }
         for (link, expected) in [

