@@ -9,6 +9,7 @@
 //! peak, swap, events and pressure, is read once a minute, and at every tick for suspects.
 
 pub mod hierarchy;
+pub mod namespace;
 pub mod parse;
 mod files;
 mod walk;

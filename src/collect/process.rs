@@ -15,7 +15,10 @@ mod files;
 mod limits;
 
 use super::{
-    CollectError, Collector, Request, cgroup::hierarchy::Hierarchy, count, kubernetes::Kubernetes,
+    CollectError, Collector, Request,
+    cgroup::{hierarchy::Hierarchy, namespace::Namespace},
+    count,
+    kubernetes::Kubernetes,
     paths::Paths,
 };
 use crate::{
@@ -126,7 +129,7 @@ impl ProcessCollector {
         Self {
             full_interval_secs: config.sampling.full_interval.as_secs_f64(),
             max_processes: config.limits.processes,
-            procfs: Procfs::new(&paths.procfs),
+            procfs: Procfs::new(&paths.procfs, Namespace::find(&hierarchy, &paths.procfs)),
             kubernetes: Kubernetes::of_machine(&paths.rootfs),
             limits: LimitReader::new(hierarchy, &paths.procfs),
             areas: Areas::new(),

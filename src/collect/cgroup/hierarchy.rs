@@ -174,8 +174,8 @@ impl Place {
 }
 
 /// The limit with the least room between `path` and the root. A group that cannot be read limits nothing that we could
-/// know of. Neither does one outside of our own namespace: its path leads out of the root (`/../b.service`), and what
-/// limits our root is our own container's limit, which says nothing about the rest of the node.
+/// know of. Neither does one whose path leads out of the root (`/../b.service`): it lies outside of our own namespace,
+/// which could not be [found](super::namespace) in the tree, and what limits our root says nothing about the rest of the node.
 fn nearest(root: &Path, path: &str, read: impl Fn(&Path) -> Option<Limit>) -> Option<Limit> {
     let relative = path.trim_start_matches('/');
     if relative.split('/').any(|part| part == "..") {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     collect::{
         CollectError,
-        cgroup::hierarchy::Place,
+        cgroup::{hierarchy::Place, namespace::Namespace},
         descriptors, host,
         names::{pod_uid, unit_and_container},
     },
@@ -54,6 +54,7 @@ pub(super) struct Procfs {
     ticks_per_second: f64,
     booted_at: Option<Seconds>,
     own_container: String,
+    namespace: Namespace,
     open_files: u64,
     max_open_files: u64,
 }
@@ -77,7 +78,7 @@ pub(super) struct Identified {
 }
 
 impl Procfs {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(super) fn new(root: &Path, namespace: Namespace) -> Self {
         let own = std::fs::read_to_string(root.join("self/cgroup")).unwrap_or_default();
         let (_, own_container) = unit_and_container(Place::parse(&own).naming_path());
         Self {
@@ -90,6 +91,7 @@ impl Procfs {
             ),
             booted_at: None,
             own_container,
+            namespace,
             open_files: 0,
             max_open_files: descriptors::most_kept(descriptors::OF_PROCESSES),
         }
@@ -268,7 +270,7 @@ impl ProcessFiles {
         let place = procfs.text(self.pid, "cgroup").ok()?;
         let limits = procfs.text(self.pid, "limits").unwrap_or_default();
         Some((
-            Place::parse(&String::from_utf8_lossy(&place)),
+            procfs.namespace.resolve(Place::parse(&String::from_utf8_lossy(&place))),
             parse::resource_limits(&String::from_utf8_lossy(&limits)),
         ))
     }
