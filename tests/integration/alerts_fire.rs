@@ -25,9 +25,9 @@ const CONFIRMED: &str = "MemoryLeakConfirmed";
 const NEAR: &str = "MemoryLeakLimitNear";
 const IMMINENT: &str = "MemoryLeakLimitImminent";
 /// How fast the program leaks, in bytes a second.
-const RATE: u64 = 200_000;
+const RATE: u64 = 600_000;
 /// In place of the hour at which a limit is imminent: an hour's growth would not fit into a test machine.
-const HASTENED_HOUR_SECS: u64 = 300;
+const HASTENED_HOUR_SECS: u64 = 150;
 
 #[test]
 fn a_leak_reaches_a_person_gets_worse_and_ends() {
@@ -36,7 +36,7 @@ fn a_leak_reaches_a_person_gets_worse_and_ends() {
     let webhook = Webhook::listen();
     let alertmanager = alertmanager(&scratch, webhook.port);
     let prometheus = prometheus(&scratch, exporter.address(), alertmanager.port);
-    let leaking = PROGRAMS.start("c", "leak", &["--rate", &RATE.to_string(), "--base", "130000000"]);
+    let leaking = PROGRAMS.start("c", "leak", &["--rate", &RATE.to_string(), "--base", "180000000"]);
     let healthy = PROGRAMS.start("python", "steady", &[]);
 
     warns(&webhook, &leaking.target);
@@ -49,7 +49,7 @@ fn a_leak_reaches_a_person_gets_worse_and_ends() {
     alertmanager.wait_for_state(CONFIRMED, "suppressed");
     assert_eq!(webhook.alert(IMMINENT, "firing"), None, "there is more than an hour");
 
-    leave_room(&leaking, HASTENED_HOUR_SECS / 2);
+    leave_room(&leaking, HASTENED_HOUR_SECS * 2 / 3);
     let emergency = wait_for("the emergency at the webhook", PATIENCE, || webhook.alert(IMMINENT, "firing"));
     assert_eq!(emergency["labels"]["escalation"], "emergency", "{emergency}");
     alertmanager.wait_for_state(NEAR, "suppressed");
