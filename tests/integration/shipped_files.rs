@@ -24,8 +24,17 @@ fn metrics() -> impl Iterator<Item = &'static Metric> {
 /// Every word of a text that looks like one of our metrics.
 fn named_metrics(text: &str) -> BTreeSet<String> {
     let words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
-    let ours =
-        ["memleak_area_", "memleak_target_", "memleak_threshold_", "memleak_episodes_", "memleak_exporter_"];
+    let ours = [
+        "memleak_area_",
+        "memleak_target_",
+        "memleak_threshold_",
+        "memleak_episodes_",
+        "memleak_exporter_",
+        "memleak_attribution_",
+        "memleak_event_loop_",
+        "memleak_gc_",
+        "memleak_directory_",
+    ];
     // A word that ends in an underscore is the beginning of several names, in a search.
     let is_ours = |word: &&str| ours.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with('_');
     words.filter(is_ours).map(str::to_owned).collect()
