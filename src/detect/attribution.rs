@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_floor_of_a_saw_tooth_tells_the_growth() {
         let reading = |minute: u32| {
-            let tooth = f64::from([30, 0, 50, 10, 0][minute as usize % 5]) * 1e6;
+            let tooth = f64::from([30, 0, 10, 0, 50][minute as usize % 5]) * 1e6;
             vec![
                 part("runtime_heap", Measure::Memory, 1e8 + f64::from(minute) * 1e6 + tooth),
                 part("stacks", Measure::Memory, 1e6),
