@@ -9,13 +9,14 @@ mod descriptors;
 pub mod host;
 pub mod cgroup;
 pub mod process;
+pub mod directory;
 
 use crate::{
     config::Config,
     sample::{Batch, Identity, Seconds},
 };
 use paths::Paths;
-use std::{collections::HashSet, io, sync::Arc};
+use std::{collections::HashSet, io, sync::Arc, time::Instant};
 
 /// What a tick asks of a collector.
 #[derive(Clone, Debug)]
@@ -24,6 +25,15 @@ pub struct Request {
     pub at: Seconds,
     /// Who is under suspicion and is therefore read in full.
     pub suspects: Arc<HashSet<Identity>>,
+}
+
+/// What `run` lends to all collectors.
+#[derive(Clone, Debug)]
+pub struct Lent {
+    /// Where the kernel's trees are.
+    pub paths: Paths,
+    /// The clock from which durations are measured, for what must end within a time.
+    pub instant: fn() -> Instant,
 }
 
 /// Why a collector could deliver nothing at all. What it could not read of a single process is in the batch instead.
@@ -59,7 +69,9 @@ pub struct Entry {
     /// What it watches, to follow "watching" and "watch".
     pub watches: &'static str,
     /// Builds it from its piece of the configuration.
-    pub build: fn(&Config, &Paths) -> Box<dyn Collector>,
+    pub build: fn(&Config, &Lent) -> Box<dyn Collector>,
+    /// Whether the configuration gives it anything to do.
+    pub has_work: fn(&Config) -> bool,
     /// The areas of its targets that are judged.
     pub judged: fn(&Config) -> Vec<Arc<str>>,
     /// Whether its targets can have budgets.
@@ -71,22 +83,33 @@ pub const ALL: &[Entry] = &[
     Entry {
         name: process::NAME,
         watches: "every process",
-        build: |config, paths| Box::new(process::ProcessCollector::new(config, paths)),
+        build: |config, lent| Box::new(process::ProcessCollector::new(config, &lent.paths)),
+        has_work: |_| true,
         judged: |config| config.processes.judge.clone(),
         has_budgets: true,
     },
     Entry {
         name: cgroup::NAME,
         watches: "every control group",
-        build: |config, paths| Box::new(cgroup::CgroupCollector::new(config, paths)),
+        build: |config, lent| Box::new(cgroup::CgroupCollector::new(config, &lent.paths)),
+        has_work: |_| true,
         judged: |config| config.cgroups.judge.clone(),
         has_budgets: false,
     },
     Entry {
         name: host::NAME,
         watches: "the machine itself",
-        build: |_, paths| Box::new(host::HostCollector::new(paths)),
+        build: |_, lent| Box::new(host::HostCollector::new(&lent.paths)),
+        has_work: |_| true,
         judged: |config| config.host.judge.clone(),
+        has_budgets: false,
+    },
+    Entry {
+        name: directory::NAME,
+        watches: "the directories of the configuration",
+        build: |config, lent| Box::new(directory::DirectoryCollector::new(config, lent)),
+        has_work: |config| !config.directories.is_empty(),
+        judged: |_| directory::AREAS.map(Arc::from).to_vec(),
         has_budgets: false,
     },
 ];

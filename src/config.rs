@@ -7,6 +7,7 @@
 pub mod written;
 mod amount;
 mod collectors;
+mod directories;
 mod duration;
 mod errors;
 mod keys;
@@ -46,6 +47,8 @@ pub struct Config {
     pub cgroups: Cgroups,
     /// What of the machine itself is judged.
     pub host: Host,
+    /// Directories whose files are counted; `directories`.
+    pub directories: Vec<Directory>,
     /// Which plain rules stand beside the model, if any.
     pub sensitivity: Sensitivity,
     /// By which rows findings are graded, if not by the built-in ones; `severity`.
@@ -83,7 +86,7 @@ impl Default for Sampling {
 }
 
 /// The collectors that there are, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 3] = ["process", "cgroup", "host"];
+pub const COLLECTORS: [&str; 4] = ["process", "cgroup", "host", "directory"];
 
 /// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
 /// rendering.
@@ -229,6 +232,23 @@ impl Default for Host {
         let judged = ["anon", "slab_unreclaimable", "kernel_stack", "page_tables", "vmalloc", "shmem"];
         Self { judge: judged.map(Arc::from).to_vec() }
     }
+}
+
+/// A directory whose files are counted.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// The name of its target, at most 128 characters and no other directory's; `directories[].name`, by default the path.
+    pub name: String,
+    /// Where it is, from the root of the watched system; `directories[].path`.
+    pub path: PathBuf,
+    /// Only files whose name matches whole are counted, if there is one; `directories[].pattern`.
+    pub pattern: Option<Regex>,
+    /// Whether files in directories inside are counted too; `directories[].recursive`.
+    pub recursive: bool,
+    /// The limit of the area `files`; `directories[].limit.files`.
+    pub most_files: Option<f64>,
+    /// The limit of the area `file_bytes`; `directories[].limit.bytes`.
+    pub most_bytes: Option<f64>,
 }
 
 /// Names the processes that match all of its conditions.

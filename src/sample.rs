@@ -18,6 +18,8 @@ pub enum Kind {
     Cgroup,
     /// The machine.
     Host,
+    /// A directory whose files are counted.
+    Directory,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Process => "process",
             Self::Cgroup => "cgroup",
             Self::Host => "host",
+            Self::Directory => "directory",
         }
     }
 }
@@ -105,6 +108,12 @@ impl Identity {
         Self { pid: 0, start_ticks: number }
     }
 
+    /// Anything else, by a number that no other member of its collector has.
+    #[must_use]
+    pub const fn numbered(number: u64) -> Self {
+        Self { pid: 0, start_ticks: number }
+    }
+
     /// The process id, of a process.
     #[must_use]
     pub const fn process_id(self) -> Option<u32> {
@@ -121,7 +130,7 @@ pub struct Generation {
     pub execs: u32,
 }
 
-/// One process of a target, one control group, or the machine.
+/// One process of a target, one control group, one directory, or the machine.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Member {
     /// The target it belongs to.
@@ -229,6 +238,18 @@ pub enum LimitSource {
     Rlimit,
     /// The machine's memory.
     Host,
+    /// The configuration.
+    Configured,
+    /// The file system that the files lie on.
+    FileSystem,
+}
+
+impl LimitSource {
+    /// Whether a limit of this source is each member's own, and never shared by two of them.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Rlimit | Self::Configured)
+    }
 }
 
 /// A limit and how much of it is taken by everything that counts against it.
@@ -279,6 +300,9 @@ pub struct Batch {
     samples: Vec<Sample>,
     /// What the kernel counts, of the members of which it was read this time.
     pub counted: Vec<(Identity, Counts)>,
+    /// When the oldest file of a directory was written last, in wall-clock time, or that it has none; of the directories
+    /// of which it was read this time.
+    pub oldest_files: Vec<(Identity, Option<Seconds>)>,
     /// Targets that the configuration expects, whether they run or not.
     pub expected: Vec<Arc<Target>>,
     /// What could not be read, by reason.

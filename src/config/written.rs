@@ -4,7 +4,7 @@
 //! the file wins over the environment, and that over the defaults. An empty file is the default configuration.
 
 use super::{
-    Config, ConfigErrors, Lookup, Otlp, collectors,
+    Config, ConfigErrors, Lookup, Otlp, collectors, directories,
     errors::{Place, Problem},
     limits, otel,
     otlp::{self, Setting, WrittenOtlp},
@@ -82,6 +82,9 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
     }
     if let Some(field) = root.field("host") {
         config.host = processes::host(&field, problems);
+    }
+    if let Some(field) = root.field("directories") {
+        config.directories = directories::directories(&field, problems);
     }
     if let Some(field) = root.field("limits") {
         config.limits = limits::limits(&field, problems);

@@ -92,7 +92,7 @@ impl DroppedBy {
         match kind {
             Kind::Process => Some(Self::Processes),
             Kind::Cgroup => Some(Self::Cgroups),
-            Kind::Host => None,
+            Kind::Host | Kind::Directory => None,
         }
     }
 

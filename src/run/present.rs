@@ -9,7 +9,7 @@ use crate::{
         severity,
     },
     export::{metric, prometheus::selection::collector_of},
-    sample::{Kind, Limit, LimitSource, Seconds, Target},
+    sample::{Kind, Limit, Seconds, Target},
     severity::Table,
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
 };
@@ -57,6 +57,10 @@ impl Presentation<'_> {
                     restarts: record.restarts,
                     episodes: record.episodes,
                     counts: record.counts,
+                    oldest_file_at: members
+                        .iter()
+                        .filter_map(|watched| watched.oldest_file_at)
+                        .min_by(f64::total_cmp),
                     areas,
                     rules: watch.budgets().rules_of(target),
                     is_expected: record.is_expected,
@@ -253,7 +257,7 @@ fn nearest_limit(parts: &[&WatchedArea]) -> Option<(Limit, Estimate)> {
 
 /// Whether a process counts against this very limit too.
 fn shares(limit: &Limit, other: &WatchedArea) -> bool {
-    limit.source != LimitSource::Rlimit
+    !limit.source.is_own()
         && other.limit.is_some_and(|theirs| {
             theirs.source == limit.source && theirs.value.to_bits() == limit.value.to_bits()
         })

@@ -3,7 +3,7 @@
 use super::watch::BudgetChange;
 use crate::{
     budget::table::Shown,
-    collect::{CollectError, process},
+    collect::{CollectError, directory, process},
     detect::{
         episode::{LeakState, Transition},
         finding::Finding,
@@ -103,6 +103,8 @@ impl Reporter {
 fn needed(collector: &str) -> &'static str {
     if collector == process::NAME {
         "descriptors and executables of other users' processes need root or CAP_SYS_PTRACE"
+    } else if collector == directory::NAME {
+        "the directories of the configuration must be readable by the exporter's user"
     } else {
         "the files below --path.sysfs and --path.procfs must be readable by the exporter's user"
     }

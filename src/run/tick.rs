@@ -9,7 +9,7 @@ use super::{
     workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
-    collect::{ALL, Entry, Request, paths::Paths},
+    collect::{ALL, Entry, Lent, Request, paths::Paths},
     config::{Collectors, Config, Limits},
     detect::episode::LeakState,
     export::{
@@ -305,8 +305,8 @@ fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
 fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
     let shared = Arc::new(config.clone());
     let jobs = wanted(&surroundings.collectors).map(|entry| {
-        let (config, paths) = (Arc::clone(&shared), surroundings.paths.clone());
-        let build: Build = Box::new(move || (entry.build)(&config, &paths));
+        let (config, lent) = (Arc::clone(&shared), Lent { paths: surroundings.paths.clone(), instant });
+        let build: Build = Box::new(move || (entry.build)(&config, &lent));
         Job {
             build,
             every_ticks: shared.ticks_between_readings(entry.name),

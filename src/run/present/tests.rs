@@ -5,7 +5,7 @@ use crate::{
     config::written,
     detect::finding::Severity,
     run::watch::tests::{PROCESS, anon, member, watching},
-    sample::{Batch, Member, Sample},
+    sample::{Batch, LimitSource, Member, Sample},
     severity::Row,
 };
 

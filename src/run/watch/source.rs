@@ -29,6 +29,8 @@ const INTERVAL_FACTOR: f64 = 4.0;
 const MOST_GONE: usize = 1_000;
 /// A target that has vanished keeps its counters this long, so that what ended it is still seen.
 const REMEMBER_GONE_SECS: f64 = 15.0 * 60.0;
+/// Two starts of one member differ by less than this, as the clocks do that they were read from.
+const SAME_START_SECS: f64 = 1.0;
 /// A generation of processes that lived for fewer ticks than this was a command, and its successor no restart.
 const LEAST_LIFE_TICKS: f64 = 10.0;
 
@@ -67,6 +69,8 @@ pub(in crate::run) struct WatchedMember {
     pub(super) seen: u64,
     /// What the kernel had counted when that was read last.
     pub(super) counts: Counts,
+    /// When the oldest file of a directory was written last.
+    pub(in crate::run) oldest_file_at: Option<Seconds>,
     pub(in crate::run) areas: Vec<WatchedArea>,
 }
 
@@ -157,6 +161,11 @@ impl Source {
         for (identity, counts) in &batch.counted {
             self.take_in_counts(*identity, counts);
         }
+        for (identity, oldest_file_at) in &batch.oldest_files {
+            if let Some(watched) = self.members.get_mut(identity) {
+                watched.oldest_file_at = *oldest_file_at;
+            }
+        }
         self.forget_the_gone(batch.at, desk);
         self.close_generations(batch.at, desk.events);
     }
@@ -187,7 +196,10 @@ impl Source {
             record.info.clone_from(&member.info);
         }
         let mut watched = known.unwrap_or_else(|| WatchedMember::new(Arc::clone(member)));
-        watched.member = Arc::clone(member);
+        // A collector that starts anew may know a member for a shorter time than it was known here.
+        if watched.member.started_at >= member.started_at - SAME_START_SECS {
+            watched.member = Arc::clone(member);
+        }
         watched.seen = self.tick;
         let mut looked = false;
         for sample in samples {
@@ -332,7 +344,7 @@ impl Source {
 
 impl WatchedMember {
     pub(super) fn new(member: Arc<Member>) -> Self {
-        Self { member, seen: 0, counts: Counts::default(), areas: Vec::new() }
+        Self { member, seen: 0, counts: Counts::default(), oldest_file_at: None, areas: Vec::new() }
     }
 }
 
