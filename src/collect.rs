@@ -10,9 +10,11 @@ pub mod host;
 pub mod cgroup;
 pub mod process;
 pub mod directory;
+pub mod push;
 
 use crate::{
     config::Config,
+    inbox::Inbox,
     sample::{Batch, Identity, Seconds},
 };
 use paths::Paths;
@@ -32,9 +34,16 @@ pub struct Request {
 pub struct Lent {
     /// Where the kernel's trees are.
     pub paths: Paths,
+    /// What programs have pushed.
+    pub inbox: Arc<Inbox>,
     /// The clock from which durations are measured, for what must end within a time.
     pub instant: fn() -> Instant,
 }
+
+/// Stands for every area in [`Entry::judged`], but for those of [`NEVER_OF_ALL`].
+pub const EVERY_AREA: &str = "*";
+/// Areas that are not judged unless they are named: they hold others that are, and would tell of each leak again.
+pub const NEVER_OF_ALL: [&str; 2] = ["rss", "heap_committed"];
 
 /// Why a collector could deliver nothing at all. What it could not read of a single process is in the batch instead.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +79,8 @@ pub struct Entry {
     pub watches: &'static str,
     /// Builds it from its piece of the configuration.
     pub build: fn(&Config, &Lent) -> Box<dyn Collector>,
-    /// Whether the configuration gives it anything to do.
-    pub has_work: fn(&Config) -> bool,
+    /// Whether it is named at the start among what is watched: not if the configuration gives it nothing to do.
+    pub is_announced: fn(&Config) -> bool,
     /// The areas of its targets that are judged.
     pub judged: fn(&Config) -> Vec<Arc<str>>,
     /// Whether its targets can have budgets.
@@ -84,7 +93,7 @@ pub const ALL: &[Entry] = &[
         name: process::NAME,
         watches: "every process",
         build: |config, lent| Box::new(process::ProcessCollector::new(config, &lent.paths)),
-        has_work: |_| true,
+        is_announced: |_| true,
         judged: |config| config.processes.judge.clone(),
         has_budgets: true,
     },
@@ -92,7 +101,7 @@ pub const ALL: &[Entry] = &[
         name: cgroup::NAME,
         watches: "every control group",
         build: |config, lent| Box::new(cgroup::CgroupCollector::new(config, &lent.paths)),
-        has_work: |_| true,
+        is_announced: |_| true,
         judged: |config| config.cgroups.judge.clone(),
         has_budgets: false,
     },
@@ -100,7 +109,7 @@ pub const ALL: &[Entry] = &[
         name: host::NAME,
         watches: "the machine itself",
         build: |_, lent| Box::new(host::HostCollector::new(&lent.paths)),
-        has_work: |_| true,
+        is_announced: |_| true,
         judged: |config| config.host.judge.clone(),
         has_budgets: false,
     },
@@ -108,8 +117,17 @@ pub const ALL: &[Entry] = &[
         name: directory::NAME,
         watches: "the directories of the configuration",
         build: |config, lent| Box::new(directory::DirectoryCollector::new(config, lent)),
-        has_work: |config| !config.directories.is_empty(),
+        is_announced: |config| !config.directories.is_empty(),
         judged: |_| directory::AREAS.map(Arc::from).to_vec(),
+        has_budgets: false,
+    },
+    Entry {
+        name: push::NAME,
+        watches: "what programs push",
+        build: |config, lent| Box::new(push::PushCollector::new(config, lent)),
+        // It waits; nothing is known yet that it would watch.
+        is_announced: |_| false,
+        judged: |_| vec![EVERY_AREA.into()],
         has_budgets: false,
     },
 ];

@@ -15,6 +15,7 @@ mod limits;
 mod otel;
 mod otlp;
 mod processes;
+mod push;
 mod reader;
 mod sensitivity;
 mod severity;
@@ -49,6 +50,8 @@ pub struct Config {
     pub host: Host,
     /// Directories whose files are counted; `directories`.
     pub directories: Vec<Directory>,
+    /// What programs may push.
+    pub push: Push,
     /// Which plain rules stand beside the model, if any.
     pub sensitivity: Sensitivity,
     /// By which rows findings are graded, if not by the built-in ones; `severity`.
@@ -86,7 +89,7 @@ impl Default for Sampling {
 }
 
 /// The collectors that there are, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 4] = ["process", "cgroup", "host", "directory"];
+pub const COLLECTORS: [&str; 5] = ["process", "cgroup", "host", "directory", "push"];
 
 /// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
 /// rendering.
@@ -249,6 +252,24 @@ pub struct Directory {
     pub most_files: Option<f64>,
     /// The limit of the area `file_bytes`; `directories[].limit.bytes`.
     pub most_bytes: Option<f64>,
+}
+
+/// What programs may push.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Areas of all programs together; `push.areas`.
+    pub areas: usize,
+    /// An area that is silent for so long is gone; `push.forget_after`.
+    pub forget_after: Duration,
+    /// Metrics of OTLP that become areas beside the known ones: those whose name matches one of these whole;
+    /// `push.metrics`.
+    pub metrics: Vec<Regex>,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self { areas: 1_000, forget_after: Duration::from_secs(300), metrics: Vec::new() }
+    }
 }
 
 /// Names the processes that match all of its conditions.

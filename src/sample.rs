@@ -20,6 +20,8 @@ pub enum Kind {
     Host,
     /// A directory whose files are counted.
     Directory,
+    /// A program that tells of itself.
+    Application,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Cgroup => "cgroup",
             Self::Host => "host",
             Self::Directory => "directory",
+            Self::Application => "application",
         }
     }
 }
@@ -108,10 +111,12 @@ impl Identity {
         Self { pid: 0, start_ticks: number }
     }
 
-    /// Anything else, by a number that no other member of its collector has.
+    /// Anything else, by what no other member of its collector has, as bytes. It is hashed by FNV-1a with 64 bits (Fowler,
+    /// Noll, Vo), which unlike the standard library's hash never changes.
     #[must_use]
-    pub const fn numbered(number: u64) -> Self {
-        Self { pid: 0, start_ticks: number }
+    pub fn hashed(bytes: impl Iterator<Item = u8>) -> Self {
+        let add = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Self { pid: 0, start_ticks: bytes.fold(0xcbf2_9ce4_8422_2325, add) }
     }
 
     /// The process id, of a process.
@@ -130,7 +135,7 @@ pub struct Generation {
     pub execs: u32,
 }
 
-/// One process of a target, one control group, one directory, or the machine.
+/// One process of a target, one control group, one directory, one program that tells of itself, or the machine.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Member {
     /// The target it belongs to.
@@ -238,6 +243,8 @@ pub enum LimitSource {
     Rlimit,
     /// The machine's memory.
     Host,
+    /// The runtime's own, such as the largest heap, or the program's.
+    Runtime,
     /// The configuration.
     Configured,
     /// The file system that the files lie on.
@@ -248,7 +255,7 @@ impl LimitSource {
     /// Whether a limit of this source is each member's own, and never shared by two of them.
     #[must_use]
     pub const fn is_own(self) -> bool {
-        matches!(self, Self::Rlimit | Self::Configured)
+        matches!(self, Self::Rlimit | Self::Runtime | Self::Configured)
     }
 }
 
@@ -305,6 +312,10 @@ pub struct Batch {
     pub oldest_files: Vec<(Identity, Option<Seconds>)>,
     /// Targets that the configuration expects, whether they run or not.
     pub expected: Vec<Arc<Target>>,
+    /// Areas that their members no longer have.
+    pub ended: Vec<(Identity, Area)>,
+    /// Whether it may lack members that are there all the same: those whom an earlier run knew and who were not heard yet.
+    pub may_lack_members: bool,
     /// What could not be read, by reason.
     pub errors: Errors,
     /// Members left out because of a limit.

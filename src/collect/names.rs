@@ -34,11 +34,6 @@ fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
-/// The same with 64 bits: a number for what has none of its own.
-pub(super) fn stable_hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 /// The unit and the container that a control group's path names, either empty if none.
 ///
 /// The innermost service or scope counts, since units nest (`user@1000.service/app.slice/editor.service`). It belongs

@@ -21,6 +21,10 @@ pub(super) const KEYS: &[&str] = &[
     "collectors.directory.interval",
     "collectors.directory.timeout",
     "collectors.directory.series",
+    "collectors.push",
+    "collectors.push.interval",
+    "collectors.push.timeout",
+    "collectors.push.series",
     "processes.group_by",
     "processes.rules",
     "processes.rules[].name",
@@ -44,6 +48,9 @@ pub(super) const KEYS: &[&str] = &[
     "directories[].limit",
     "directories[].limit.files",
     "directories[].limit.bytes",
+    "push.areas",
+    "push.forget_after",
+    "push.metrics",
     "sensitivity",
     "targets[].name",
     "targets[].sensitivity",
@@ -132,6 +139,14 @@ const INSTEAD: &[(&str, &str)] = &[
     ("directories[].max_files", "write `limit`"),
     ("directories[].limit.file_bytes", "write `bytes`"),
     ("directories[].limit.size", "write `bytes`"),
+    // push
+    ("receivers", "write `push`"),
+    ("push.enabled", "use the flag --no-collector.push to switch it off"),
+    ("push.listen_address", "use the flag --otlp.listen-address"),
+    ("push.grpc", "use the flag --otlp.listen-address"),
+    ("push.names", "write `push.metrics`"),
+    ("push.targets", "write `push.areas`"),
+    ("push.ttl", "write `push.forget_after`"),
     // sensitivity
     ("preset", "write `sensitivity`"),
     ("profile", "write `sensitivity`"),
@@ -306,7 +321,7 @@ mod tests {
         check(
             "",
             "xyz",
-            "the keys here are `sampling`, `collectors`, `processes`, `cgroups`, `host`, `directories`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
+            "the keys here are `sampling`, `collectors`, `processes`, `cgroups`, `host`, `directories`, `push`, `sensitivity`, `targets`, `severity`, `limits` and `otlp`",
         );
         check("sampling", "intervall", "did you mean `interval`?");
         check("sampling", "queue", "did you mean `otlp.queue`?");
@@ -340,6 +355,7 @@ mod tests {
                 "cgroups",
                 "host",
                 "directories",
+                "push",
                 "sensitivity",
                 "targets",
                 "severity",

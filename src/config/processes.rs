@@ -89,7 +89,7 @@ pub(super) fn host(field: &Field<'_>, problems: &mut Problems) -> Host {
 }
 
 /// Reads patterns of names.
-fn patterns(section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<Regex> {
+pub(super) fn patterns(section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<Regex> {
     let words = section.field(key).and_then(|field| field.words(PATTERNS_MAX, problems)).unwrap_or_default();
     words.iter().filter_map(|(field, text)| expression(field, text, Part::Whole, problems)).collect()
 }

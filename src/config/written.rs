@@ -8,7 +8,7 @@ use super::{
     errors::{Place, Problem},
     limits, otel,
     otlp::{self, Setting, WrittenOtlp},
-    processes,
+    processes, push,
     reader::{Field, Problems},
     sensitivity, severity,
     tree::{self, Node},
@@ -85,6 +85,9 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
     }
     if let Some(field) = root.field("directories") {
         config.directories = directories::directories(&field, problems);
+    }
+    if let Some(field) = root.field("push") {
+        config.push = push::push(&field, problems);
     }
     if let Some(field) = root.field("limits") {
         config.limits = limits::limits(&field, problems);

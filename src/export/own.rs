@@ -73,6 +73,8 @@ pub enum DroppedBy {
     Processes,
     /// `limits.cgroups`.
     Cgroups,
+    /// `push.areas`.
+    PushedAreas,
     /// `limits.targets`.
     Targets,
     /// `limits.areas_per_target`.
@@ -83,8 +85,14 @@ pub enum DroppedBy {
 
 impl DroppedBy {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Processes, Self::Cgroups, Self::Targets, Self::AreasPerTarget, Self::Series];
+    pub const ALL: [Self; 6] = [
+        Self::Processes,
+        Self::Cgroups,
+        Self::PushedAreas,
+        Self::Targets,
+        Self::AreasPerTarget,
+        Self::Series,
+    ];
 
     /// The limit on the members of a collector's targets.
     #[must_use]
@@ -93,6 +101,7 @@ impl DroppedBy {
             Kind::Process => Some(Self::Processes),
             Kind::Cgroup => Some(Self::Cgroups),
             Kind::Host | Kind::Directory => None,
+            Kind::Application => Some(Self::PushedAreas),
         }
     }
 
@@ -102,6 +111,7 @@ impl DroppedBy {
         match self {
             Self::Processes => "processes",
             Self::Cgroups => "cgroups",
+            Self::PushedAreas => "pushed_areas",
             Self::Targets => "targets",
             Self::AreasPerTarget => "areas_per_target",
             Self::Series => "series",
@@ -242,7 +252,7 @@ impl Own {
 
     /// A collector left out so many members because of its limit.
     pub fn members_dropped(&self, collector: &str, count: u64) {
-        let kinds = [Kind::Process, Kind::Cgroup, Kind::Host].into_iter();
+        let kinds = [Kind::Process, Kind::Cgroup, Kind::Application].into_iter();
         let limit = kinds.filter(|kind| collector_of(*kind) == collector).find_map(DroppedBy::members_of);
         if let Some(limit) = limit {
             self.dropped(limit, count);

@@ -4,7 +4,7 @@ use super::{
     Pages, ReloadRequest, State, Wanted,
     access::{Audience, Client, Rule},
     answer::Answer,
-    page, query,
+    otlp, page, push, query,
     seats::{Seat, Seats},
     site::Site,
 };
@@ -25,6 +25,10 @@ use tokio::{
 
 /// Where the style sheet of the page is.
 pub(super) const STYLE_PATH: &str = "/static/page.css";
+/// Where samples are pushed as JSON.
+const PUSH_PATH: &str = "/api/v1/samples";
+/// Where OTLP over HTTP is taken in, as its specification says.
+const OTLP_PATH: &str = "/v1/metrics";
 /// How long a reload may take until whoever asked is told that it goes on without an answer.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// The page may load its style sheet and nothing else, and nobody may frame it.
@@ -38,6 +42,8 @@ pub(super) struct Routes {
     pub(super) state: State,
     /// For the answers that cost something.
     pub(super) seats: Arc<Seats>,
+    /// For those who push, apart from those who read.
+    pub(super) pushing: Arc<Seats>,
     /// Whether a reload may be asked for.
     pub(super) lifecycle: bool,
 }
@@ -50,12 +56,23 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
 }
 
+/// A body that may come, with its seat.
+pub(super) struct Reception {
+    pub(super) most_bytes: usize,
+    seat: Seat,
+}
+
+/// A body that was taken in.
+pub(super) type Received = Option<(Reception, Bytes)>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Metrics,
     Healthy,
     Ready,
     Reload,
+    Push,
+    Otlp,
     Page,
     Style,
     Nothing,
@@ -69,6 +86,8 @@ impl Route {
             Self::Healthy => "healthy",
             Self::Ready => "ready",
             Self::Reload => "reload",
+            Self::Push => "push",
+            Self::Otlp => "otlp",
             Self::Page => "page",
             Self::Style => "static",
             Self::Nothing => "other",
@@ -80,7 +99,7 @@ impl Route {
         match self {
             Self::Metrics | Self::Healthy | Self::Ready => Audience::Everyone,
             Self::Page | Self::Style | Self::Nothing => Audience::Readers,
-            Self::Reload => Audience::Changers,
+            Self::Reload | Self::Push | Self::Otlp => Audience::Changers,
         }
     }
 
@@ -88,6 +107,7 @@ impl Route {
     const fn allowed(self) -> &'static str {
         match self {
             Self::Reload => "POST, PUT",
+            Self::Push | Self::Otlp => "POST",
             _reading => "GET, HEAD",
         }
     }
@@ -99,6 +119,15 @@ impl Route {
         }
     }
 
+    /// The longest body that is read; none where none is.
+    const fn most_body_bytes(self) -> Option<usize> {
+        match self {
+            Self::Push => Some(push::BODY_MAX_BYTES),
+            Self::Otlp => Some(otlp::BODY_MAX_BYTES),
+            _reading => None,
+        }
+    }
+
     /// Whether an answer costs enough to be limited. Health checks are not: a busy exporter is not a dead one.
     const fn takes_a_seat(self) -> bool {
         matches!(self, Self::Metrics | Self::Page | Self::Reload)
@@ -106,15 +135,37 @@ impl Route {
 }
 
 impl Routes {
-    /// Answers a request, counts it, and gives the seat to be held until the answer has left.
-    pub(super) async fn answer(&self, asked: &Asked<'_>) -> (Answer, Option<Seat>) {
+    /// Whether a body is taken in with this request, and how large it may be. Whoever may send none, or finds no seat,
+    /// is told so by [`answer`](Self::answer).
+    pub(super) fn reception(&self, asked: &Asked<'_>) -> Option<Reception> {
         let route = self.route(asked.uri.path());
-        let (answer, seat) = match self.admit(route, asked) {
-            Ok(seat) => (self.answer_admitted(route, asked).await, seat),
-            Err(refusal) => (*refusal, None),
+        let most_bytes = route.most_body_bytes()?;
+        let seat = self.admit(route, asked).ok()??;
+        Some(Reception { most_bytes, seat })
+    }
+
+    /// Answers a request, counts it, and gives the seat to be held until the answer has left.
+    pub(super) async fn answer(&self, asked: &Asked<'_>, received: Received) -> (Answer, Option<Seat>) {
+        let route = self.route(asked.uri.path());
+        let (answer, seat) = match received {
+            Some((reception, body)) => (self.take_in(route, asked, &body), Some(reception.seat)),
+            None => match self.admit(route, asked) {
+                // The seat that was missing has just become free, but the body was not kept.
+                Ok(_) if route.most_body_bytes().is_some() => (too_many(), None),
+                Ok(seat) => (self.answer_admitted(route, asked).await, seat),
+                Err(refusal) => (*refusal, None),
+            },
         };
         self.state.pages.count_request(route.handler(), answer.status.as_u16());
         (answer, seat)
+    }
+
+    /// Takes in what a program pushes.
+    fn take_in(&self, route: Route, asked: &Asked<'_>, body: &Bytes) -> Answer {
+        match route {
+            Route::Otlp => otlp::answer(&self.state.inbox, asked.headers, body),
+            _push => push::answer(&self.state.inbox, asked.headers, body),
+        }
     }
 
     /// Counts a request that was refused for its body.
@@ -128,6 +179,8 @@ impl Routes {
             Some("/-/healthy") => Route::Healthy,
             Some("/-/ready") => Route::Ready,
             Some("/-/reload") => Route::Reload,
+            Some(PUSH_PATH) => Route::Push,
+            Some(OTLP_PATH) => Route::Otlp,
             Some("/") => Route::Page,
             Some(STYLE_PATH) => Route::Style,
             Some(_) | None => Route::Nothing,
@@ -144,13 +197,12 @@ impl Routes {
             let answer = Answer::text(StatusCode::METHOD_NOT_ALLOWED, &sentence);
             return Err(Box::new(answer.with(ALLOW, route.allowed())));
         }
-        if !route.takes_a_seat() {
-            return Ok(None);
-        }
-        self.seats.take(asked.peer).map(Some).ok_or_else(|| {
-            let sentence = "Too many requests at once (--web.max-requests); try again in a moment.";
-            Box::new(Answer::text(StatusCode::SERVICE_UNAVAILABLE, sentence).with(RETRY_AFTER, "1"))
-        })
+        let seats = match route {
+            Route::Push | Route::Otlp => &self.pushing,
+            _ if route.takes_a_seat() => &self.seats,
+            _ => return Ok(None),
+        };
+        seats.take(asked.peer).map(Some).ok_or_else(|| Box::new(too_many()))
     }
 
     async fn answer_admitted(&self, route: Route, asked: &Asked<'_>) -> Answer {
@@ -163,6 +215,8 @@ impl Routes {
             Route::Style => Answer::new(StatusCode::OK, "text/css; charset=utf-8", page::style())
                 // Kept, an older exporter's style sheet would outlive it; anew it costs a few kilobytes.
                 .with(CACHE_CONTROL, "no-cache"),
+            // What is pushed has a body, and was taken in with it.
+            Route::Push | Route::Otlp => too_many(),
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }
@@ -243,6 +297,11 @@ impl Routes {
             .with(X_FRAME_OPTIONS, "DENY")
             .with(CACHE_CONTROL, "no-store")
     }
+}
+
+fn too_many() -> Answer {
+    let sentence = "Too many requests at once (--web.max-requests); try again in a moment.";
+    Answer::text(StatusCode::SERVICE_UNAVAILABLE, sentence).with(RETRY_AFTER, "1")
 }
 
 /// What lies ready is fetched here; a selection is rendered anew, which with many series takes long enough to keep

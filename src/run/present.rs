@@ -67,6 +67,7 @@ impl Presentation<'_> {
                 }
             })
             .collect();
+        let targets = merged(targets);
         let mut targets: Vec<TargetView> = self.keep_most_important(targets, &mut left_out);
         targets.sort_by(|one, other| one.target.cmp(&other.target));
         let snapshot = Snapshot { tick, taken_at: at + self.wall_offset_secs, targets, member_count };
@@ -216,6 +217,22 @@ impl<'a> Room<'a> {
         *of_collector -= wanted;
         Ok(())
     }
+}
+
+/// A target that two collectors know is one; its areas are those of both already.
+fn merged(mut targets: Vec<TargetView>) -> Vec<TargetView> {
+    targets.sort_by(|one, other| one.target.cmp(&other.target));
+    targets.dedup_by(|again, first| {
+        let is_same = again.target == first.target;
+        if is_same {
+            first.members += again.members;
+            first.restarts += again.restarts;
+            first.episodes += again.episodes;
+            first.is_expected |= again.is_expected;
+        }
+        is_same
+    });
+    targets
 }
 
 fn by_name_and_pid(one: &AreaView, other: &AreaView) -> Ordering {

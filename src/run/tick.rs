@@ -17,6 +17,7 @@ use crate::{
         otlp::Pusher,
         own::{DroppedBy, Own},
     },
+    inbox::Inbox,
     sample::Batch,
 };
 use std::{
@@ -60,6 +61,8 @@ pub(super) enum PusherChange {
 pub(super) struct Surroundings {
     pub(super) paths: Paths,
     pub(super) collectors: Vec<&'static str>,
+    /// What programs push.
+    pub(super) inbox: Arc<Inbox>,
     pub(super) own: Arc<Own>,
     pub(super) exposition: Arc<Exposition>,
     pub(super) clock: Clock,
@@ -305,7 +308,8 @@ fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
 fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
     let shared = Arc::new(config.clone());
     let jobs = wanted(&surroundings.collectors).map(|entry| {
-        let (config, lent) = (Arc::clone(&shared), Lent { paths: surroundings.paths.clone(), instant });
+        let (paths, inbox) = (surroundings.paths.clone(), Arc::clone(&surroundings.inbox));
+        let (config, lent) = (Arc::clone(&shared), Lent { paths, inbox, instant });
         let build: Build = Box::new(move || (entry.build)(&config, &lent));
         Job {
             build,

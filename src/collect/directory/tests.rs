@@ -34,7 +34,7 @@ impl Tree {
 
     fn collector(&self, directories: Vec<Directory>) -> DirectoryCollector {
         let config = Config { directories, ..Config::default() };
-        let lent = Lent { paths: Paths::below(&self.0, None, None), instant: stopped };
+        let lent = Lent { paths: Paths::below(&self.0, None, None), inbox: Arc::default(), instant: stopped };
         DirectoryCollector::new(&config, &lent)
     }
 }

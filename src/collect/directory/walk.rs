@@ -3,7 +3,6 @@
 //! Memory is bounded by the depth, whatever the directories hold: each stream has a buffer of some 25 kB.
 
 use crate::{
-    collect::names::stable_hash,
     config::Directory,
     sample::{Errors, Identity, Seconds},
 };
@@ -107,7 +106,7 @@ impl Root {
         let Statx { stx_dev_major, stx_dev_minor, stx_ino, .. } = self.stat;
         let number = |number: u64| number.to_le_bytes();
         let parts = [number(stx_dev_major.into()), number(stx_dev_minor.into()), number(stx_ino)].concat();
-        Identity::numbered(stable_hash(parts.into_iter().chain(name.bytes())))
+        Identity::hashed(parts.into_iter().chain(name.bytes()))
     }
 
     /// When it was made, in wall-clock time, where the file system tells.

@@ -13,6 +13,7 @@ pub const fn collector_of(kind: Kind) -> &'static str {
         Kind::Cgroup => "cgroup",
         Kind::Host => "host",
         Kind::Directory => "directory",
+        Kind::Application => "push",
     }
 }
 
@@ -100,13 +101,22 @@ mod tests {
             &["process"],
             Err("collect[] and exclude[] cannot be used together; use one of them"),
         );
-        check(&["disk"], &[], Err("unknown collector \"disk\"; known: process, cgroup, host, directory"));
-        check(&[], &["disk"], Err("unknown collector \"disk\"; known: process, cgroup, host, directory"));
+        check(
+            &["disk"],
+            &[],
+            Err("unknown collector \"disk\"; known: process, cgroup, host, directory, push"),
+        );
+        check(
+            &[],
+            &["disk"],
+            Err("unknown collector \"disk\"; known: process, cgroup, host, directory, push"),
+        );
     }
 
     #[test]
     fn every_kind_has_a_selectable_collector() {
-        let selectable = [Kind::Process, Kind::Cgroup, Kind::Host, Kind::Directory].map(collector_of);
+        let selectable =
+            [Kind::Process, Kind::Cgroup, Kind::Host, Kind::Directory, Kind::Application].map(collector_of);
         assert_eq!(selectable, COLLECTORS);
     }
 }

@@ -181,6 +181,7 @@ impl fmt::Display for Size {
             LimitSource::Cgroup => "cgroup",
             LimitSource::Rlimit => "process",
             LimitSource::Host => "machine",
+            LimitSource::Runtime => "runtime",
             LimitSource::Configured => "configuration",
             LimitSource::FileSystem => "file system",
         };

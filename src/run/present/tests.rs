@@ -180,3 +180,25 @@ fn a_collector_has_room_of_its_own_within_that_of_all() {
     assert_eq!(names(&snapshot), ["pool"]);
     assert!(left_out.series > 0);
 }
+
+#[test]
+fn a_target_that_two_collectors_know_is_shown_once() {
+    let view = |name: &str, members: u32| TargetView {
+        target: Arc::new(Target { kind: Kind::Application, name: name.into() }),
+        info: crate::sample::TargetInfo::default(),
+        is_expected: members > 1,
+        members,
+        restarts: 1,
+        episodes: 0,
+        counts: crate::sample::Counts::default(),
+        oldest_file_at: None,
+        areas: Vec::new(),
+        rules: Vec::new(),
+    };
+    let shown = merged(vec![view("web", 1), view("db", 1), view("web", 2)]);
+    let told: Vec<(&str, u32, u64, bool)> = shown
+        .iter()
+        .map(|target| (&*target.target.name, target.members, target.restarts, target.is_expected))
+        .collect();
+    assert_eq!(told, [("db", 1, 1, false), ("web", 3, 2, true)]);
+}

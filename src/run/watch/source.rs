@@ -5,6 +5,7 @@
 
 use super::Event;
 use crate::{
+    collect::{EVERY_AREA, NEVER_OF_ALL},
     detect::{
         episode::{LeakState, Transition},
         finding::{Finding, Pattern},
@@ -45,6 +46,14 @@ pub(in crate::run) struct Terms {
     pub(in crate::run) interval_secs: f64,
     /// Whether its targets can have budgets.
     pub(in crate::run) has_budgets: bool,
+}
+
+impl Terms {
+    /// Whether an area is judged.
+    fn judges(&self, area: &Arc<str>) -> bool {
+        let says = |word: &str| self.judged_areas.iter().any(|judged| **judged == *word);
+        self.judged_areas.contains(area) || (says(EVERY_AREA) && !NEVER_OF_ALL.contains(&&**area))
+    }
 }
 
 /// What is remembered of one collector's members and targets.
@@ -125,7 +134,7 @@ impl Source {
         let factor = (before / now).max(now / before);
         for watched in self.members.values_mut() {
             for area in &mut watched.areas {
-                if factor > INTERVAL_FACTOR || !terms.judged_areas.contains(&area.area.name) {
+                if factor > INTERVAL_FACTOR || !terms.judges(&area.area.name) {
                     end_episode(&watched.member, area, events);
                     area.judge = None;
                 }
@@ -161,10 +170,16 @@ impl Source {
         for (identity, counts) in &batch.counted {
             self.take_in_counts(*identity, counts);
         }
+        for (identity, area) in &batch.ended {
+            self.end_area(*identity, area, desk);
+        }
         for (identity, oldest_file_at) in &batch.oldest_files {
             if let Some(watched) = self.members.get_mut(identity) {
                 watched.oldest_file_at = *oldest_file_at;
             }
+        }
+        if batch.may_lack_members {
+            self.keep_the_unseen();
         }
         self.forget_the_gone(batch.at, desk);
         self.close_generations(batch.at, desk.events);
@@ -241,7 +256,7 @@ impl Source {
         area.size = sample.size;
         area.limit = sample.limit.or(area.limit);
         area.sampled_at = at;
-        if !self.terms.judged_areas.contains(&area.area.name) {
+        if !self.terms.judges(&area.area.name) {
             return false;
         }
         let interval_secs = self.terms.interval_secs;
@@ -270,6 +285,29 @@ impl Source {
             finding: area.told(),
         });
         looked
+    }
+
+    /// Forgets an area that its member no longer has.
+    fn end_area(&mut self, identity: Identity, ended: &Area, desk: &mut Desk<'_>) {
+        let Some(watched) = self.members.get_mut(&identity) else { return };
+        let member = Arc::clone(&watched.member);
+        watched.areas.retain(|area| {
+            let stays = !is_same(&area.area, ended);
+            if !stays {
+                end_episode(&member, area, desk.events);
+            }
+            stays
+        });
+    }
+
+    /// Who was not seen goes on as it was.
+    fn keep_the_unseen(&mut self) {
+        for watched in self.members.values_mut().filter(|watched| watched.seen != self.tick) {
+            watched.seen = self.tick;
+            if let Some(record) = self.targets.get_mut(&watched.member.target) {
+                record.survivors += 1;
+            }
+        }
     }
 
     fn forget_the_gone(&mut self, at: Seconds, desk: &mut Desk<'_>) {

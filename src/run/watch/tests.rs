@@ -289,3 +289,55 @@ fn each_collector_is_judged_at_its_own_interval() {
     let spoken: Vec<bool> = watch.members().map(|watched| watched.areas[0].finding().is_some()).collect();
     assert_eq!(spoken, [true, true], "sixty samples are enough at any interval");
 }
+
+/// What happened to the episodes of areas, and the areas that are left.
+fn areas_left(watch: &Watch) -> Vec<String> {
+    let mut left: Vec<String> =
+        watch.members().flat_map(|watched| &watched.areas).map(|area| area.area.name.to_string()).collect();
+    left.sort();
+    left
+}
+
+#[test]
+fn an_area_that_its_member_no_longer_has_is_forgotten_and_its_episode_ends() {
+    let mut watch = watching();
+    let leaking = member("web", 1, -1e6);
+    let sizes = (0..2_000u32).map(|tick| vec![(Arc::clone(&leaking), 1e8 + f64::from(tick) * 1e6)]);
+    feed(&mut watch, sizes, 0);
+    let mut batch = Batch::new(2_000.0 * INTERVAL_SECS);
+    batch.push(Arc::clone(&leaking), [Sample { area: Area::new("other", Unit::Bytes), ..anon(1.0) }]);
+    batch.ended.push((leaking.identity, Area::new("anon", Unit::Bytes)));
+    let mut events = Vec::new();
+    watch.take_in(PROCESS, &batch, &mut events);
+    let ends = events.iter().filter(|event| matches!(event, Event::Episode { finding: None, .. }));
+    assert_eq!((areas_left(&watch), ends.count()), (vec![String::from("other")], 1));
+}
+
+#[test]
+fn who_may_be_there_all_the_same_is_not_gone() {
+    let mut watch = watching();
+    feed(&mut watch, alone(&member("web", 1, 0.0), 60), 0);
+    let mut events = Vec::new();
+    let later = |secs: f64| Batch::new(60.0 * INTERVAL_SECS + secs);
+    watch.take_in(PROCESS, &Batch { may_lack_members: true, ..later(0.0) }, &mut events);
+    assert_eq!((watch.members().count(), watch.targets().next().unwrap().1.members), (1, 1));
+    let younger = Arc::new(Member { started_at: 180.0, ..Arc::into_inner(member("web", 1, 0.0)).unwrap() });
+    let mut batch = later(3.0);
+    batch.push(younger, [anon(1e6)]);
+    watch.take_in(PROCESS, &batch, &mut events);
+    assert_eq!(restarts(&watch, "web"), 0);
+    assert!(watch.members().all(|watched| watched.member.started_at < 1.0), "it is as old as it was");
+    watch.take_in(PROCESS, &later(6.0), &mut events);
+    assert_eq!(watch.members().count(), 0);
+}
+
+#[test]
+fn every_area_is_judged_where_all_are_but_for_those_that_hold_others() {
+    let judged_areas = vec![crate::collect::EVERY_AREA.into()];
+    let mut watch = Watch::new(vec![Terms { judged_areas, ..terms(PROCESS, INTERVAL_SECS) }], INTERVAL_SECS);
+    let mut batch = Batch::new(0.0);
+    let named = |name: &str| Sample { area: Area::new(name, Unit::Bytes), ..anon(1.0) };
+    batch.push(member("web", 1, 0.0), ["bridge_cache", "heap", "heap_committed", "rss"].map(named));
+    watch.take_in(PROCESS, &batch, &mut Vec::new());
+    assert_eq!(watch.judged_count(), 2);
+}
