@@ -55,7 +55,7 @@ use Role::{Bytes, Limit, Objects};
 
 /// The table: of several metrics for one area the first that is sent counts.
 #[rustfmt::skip]
-pub(super) const TABLE: &[Row] = &[
+pub(super) static TABLE: &[Row] = &[
     // The process, whatever it runs on.
     all("process.memory.usage", Bytes("rss")),
     only("process.runtime.cpython.memory", "type", &["rss"], Bytes("rss")),
