@@ -79,8 +79,8 @@ pub struct Entry {
     pub watches: &'static str,
     /// Builds it from its piece of the configuration.
     pub build: fn(&Config, &Lent) -> Box<dyn Collector>,
-    /// Whether it is named at the start among what is watched: not if the configuration gives it nothing to do.
-    pub is_announced: fn(&Config) -> bool,
+    /// Whether the configuration gives it anything to do. A thread that has nothing to do would take memory all the same.
+    pub is_needed: fn(&Config) -> bool,
     /// The areas of its targets that are judged.
     pub judged: fn(&Config) -> Vec<Arc<str>>,
     /// Whether its targets can have budgets.
@@ -93,7 +93,7 @@ pub const ALL: &[Entry] = &[
         name: process::NAME,
         watches: "every process",
         build: |config, lent| Box::new(process::ProcessCollector::new(config, &lent.paths)),
-        is_announced: |_| true,
+        is_needed: |_| true,
         judged: |config| config.processes.judge.clone(),
         has_budgets: true,
     },
@@ -101,7 +101,7 @@ pub const ALL: &[Entry] = &[
         name: cgroup::NAME,
         watches: "every control group",
         build: |config, lent| Box::new(cgroup::CgroupCollector::new(config, &lent.paths)),
-        is_announced: |_| true,
+        is_needed: |_| true,
         judged: |config| config.cgroups.judge.clone(),
         has_budgets: false,
     },
@@ -109,7 +109,7 @@ pub const ALL: &[Entry] = &[
         name: host::NAME,
         watches: "the machine itself",
         build: |_, lent| Box::new(host::HostCollector::new(&lent.paths)),
-        is_announced: |_| true,
+        is_needed: |_| true,
         judged: |config| config.host.judge.clone(),
         has_budgets: false,
     },
@@ -117,7 +117,7 @@ pub const ALL: &[Entry] = &[
         name: directory::NAME,
         watches: "the directories of the configuration",
         build: |config, lent| Box::new(directory::DirectoryCollector::new(config, lent)),
-        is_announced: |config| !config.directories.is_empty(),
+        is_needed: |config| !config.directories.is_empty(),
         judged: |_| directory::AREAS.map(Arc::from).to_vec(),
         has_budgets: false,
     },
@@ -125,8 +125,7 @@ pub const ALL: &[Entry] = &[
         name: push::NAME,
         watches: "what programs push",
         build: |config, lent| Box::new(push::PushCollector::new(config, lent)),
-        // It waits; nothing is known yet that it would watch.
-        is_announced: |_| false,
+        is_needed: |_| true,
         judged: |_| vec![EVERY_AREA.into()],
         has_budgets: false,
     },

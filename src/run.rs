@@ -16,7 +16,7 @@ mod watch;
 mod workers;
 
 use crate::{
-    collect::{ALL, host::HostFacts, paths::Paths},
+    collect::{ALL, host::HostFacts, paths::Paths, push},
     config::{Config, NameSource, OtlpTemporality},
     export::{
         exposition::Exposition,
@@ -242,7 +242,9 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
         .collect();
     let watched: Vec<&str> = ALL
         .iter()
-        .filter(|entry| options.collectors.contains(&entry.name) && (entry.is_announced)(config))
+        .filter(|entry| options.collectors.contains(&entry.name) && (entry.is_needed)(config))
+        // It waits; nothing is known yet that it would watch.
+        .filter(|entry| entry.name != push::NAME)
         .map(|entry| entry.watches)
         .collect();
     let watching = match watched.split_last() {

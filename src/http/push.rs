@@ -36,6 +36,9 @@ pub(super) const SIZE_MAX: f64 = 9_007_199_254_740_992.0;
 /// What the name of an area in objects adds to that of the same population in bytes.
 const ENTRIES: &str = "_entries";
 
+/// What a sample looks like, for who sends something else.
+const EXPECTED: &str = r#"a sample such as {"target": "web", "area": "cache", "bytes": 1}"#;
+
 /// Where pushing is off.
 pub(super) const SHUT: &str = "Nothing is taken in here: the exporter was started without its collector push \
      (--no-collector.push, or --collector.disable-defaults without --collector.push).";
@@ -185,6 +188,29 @@ pub(super) fn is_area_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || AREA_PUNCTUATION.contains(c))
 }
 
+/// One sample, with its keys: serde would take a list of their values in order as well.
+struct One(Written);
+
+impl<'de> Deserialize<'de> for One {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OneSample)
+    }
+}
+
+struct OneSample;
+
+impl<'de> Visitor<'de> for OneSample {
+    type Value = One;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(EXPECTED)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<One, A::Error> {
+        Written::deserialize(MapAccessDeserializer::new(map)).map(One)
+    }
+}
+
 impl<'de> Deserialize<'de> for Samples {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(OneOrMany)
@@ -197,18 +223,16 @@ impl<'de> Visitor<'de> for OneOrMany {
     type Value = Samples;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "a sample such as {\"target\": \"web\", \"area\": \"cache\", \"bytes\": 1}, or a list of them",
-        )
+        write!(f, "{EXPECTED}, or a list of them")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Samples, A::Error> {
-        Written::deserialize(MapAccessDeserializer::new(map)).map(|one| Samples(vec![one]))
+        OneSample.visit_map(map).map(|One(sample)| Samples(vec![sample]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Samples, A::Error> {
         let mut samples = Vec::new();
-        while let Some(sample) = items.next_element()? {
+        while let Some(One(sample)) = items.next_element()? {
             if samples.len() >= SAMPLES_MAX {
                 return Err(A::Error::custom(format!(
                     "more than {SAMPLES_MAX} samples; send them in several requests"
@@ -290,6 +314,7 @@ mod tests {
             check(&format!(r#"{{"target":"a","area":"{area}","bytes":1}}"#), "\"area\" is no name");
         }
         check(&format!("[{}]", vec![sample("\"bytes\":1"); 1001].join(",")), "more than 1000 samples");
-        check(&"[".repeat(100_000), "recursion limit");
+        check(r#"[["a",null,"x",1,null,null,null]]"#, "expected a sample such as");
+        check(&"[".repeat(1_000), "expected a sample such as");
     }
 }

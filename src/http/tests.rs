@@ -199,7 +199,6 @@ fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
     let server = Server::start(&ListenOptions::default());
     let json = "application/json; charset=utf-8";
     let sample = |area: &str| format!(r#"{{"target":"a","area":"{area}","bytes":1}}"#);
-    let long = format!("[{}]", " ".repeat(1 << 20));
     for (headers, expected) in [
         (with_body(json, &sample("x")), &["200 OK", "{\"taken\":1}"] as &[&str]),
         (with_body(json, &format!("[{},{}]", sample("x"), sample("y"))), &["200 OK", "{\"taken\":2}"]),
@@ -207,7 +206,6 @@ fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
         (with_body("text/plain", &sample("x")), &["415 Unsupported", "application/json"]),
         (format!("Content-Encoding: br\r\n{}", with_body(json, "x")), &["415 Unsupported", "gzip"]),
         (format!("Content-Encoding: gzip\r\n{}", with_body(json, "x")), &["400 Bad", "not gzip"]),
-        (with_body(json, &long), &["413 Payload", "1024 KiB"]),
         (format!("Forwarded: for=192.0.2.7\r\n{}", with_body(json, &sample("x"))), &["403 Forbidden"]),
         (
             format!("Origin: http://evil.example\r\n{}", with_body(json, &sample("x"))),
@@ -216,6 +214,8 @@ fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
     ] {
         server.check("POST /api/v1/samples", &headers, expected);
     }
+    let too_long = "Content-Type: application/json\r\nContent-Length: 1048577\r\n";
+    server.check("POST /api/v1/samples", too_long, &["413 Payload", "1024 KiB"]);
     server.check("GET /api/v1/samples", "", &["405 Method Not Allowed", "allow: POST\r\n"]);
     let many: Vec<String> = ["p", "q", "r"].into_iter().map(sample).collect();
     let full = &["429 Too Many", "room for 1 of 3", "push.areas", "retry-after"];

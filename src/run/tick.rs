@@ -265,6 +265,14 @@ impl Ticker {
         }
     }
 
+    /// What a collector knew that has nothing to do any more is gone: no batch of its own will say so.
+    fn forget_the_needless(&mut self, config: &Config) {
+        let nothing = Batch::new(self.surroundings.clock.now().steady);
+        for entry in wanted(&self.surroundings.collectors).filter(|entry| !(entry.is_needed)(config)) {
+            self.watch.take_in(entry.name, &nothing, &mut self.events);
+        }
+    }
+
     fn reconfigure(&mut self, change: Change) {
         let Change { config, pusher } = change;
         match start_workers(&config, &self.surroundings) {
@@ -274,6 +282,7 @@ impl Ticker {
         self.interval = config.sampling.interval;
         let terms = terms(&config, &self.surroundings.collectors);
         self.watch.reconfigure(terms, self.interval.as_secs_f64());
+        self.forget_the_needless(&config);
         self.watch.set_budgets(&config.sensitivity);
         self.watch.set_severity(config.severity.as_ref());
         self.limits = config.limits.clone();
@@ -307,7 +316,8 @@ fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
 
 fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
     let shared = Arc::new(config.clone());
-    let jobs = wanted(&surroundings.collectors).map(|entry| {
+    let needed = wanted(&surroundings.collectors).filter(|entry| (entry.is_needed)(config));
+    let jobs = needed.map(|entry| {
         let (paths, inbox) = (surroundings.paths.clone(), Arc::clone(&surroundings.inbox));
         let (config, lent) = (Arc::clone(&shared), Lent { paths, inbox, instant });
         let build: Build = Box::new(move || (entry.build)(&config, &lent));

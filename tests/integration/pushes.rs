@@ -54,6 +54,13 @@ fn a_directory_that_fills_is_shown_and_a_missing_one_is_absent() {
     assert_eq!(scrape.value("memleak_exporter_collector_success", &[("collector", "directory")]), Some(1.0));
     let said = exporter.process.output();
     assert_eq!(said.lines().filter(|line| line.contains(&absent)).count(), 1, "{said}");
+
+    scratch.write("memleak.yml", "sampling: {interval: 200ms}\n");
+    exporter.process.signal(rustix::process::Signal::HUP);
+    let is_gone = |scrape: &Scrape| {
+        scrape.value("memleak_target_present", &[("target", "spool")]).is_none().then_some(())
+    };
+    exporter.scrape_until("no directory any more", PATIENCE, is_gone);
 }
 
 #[test]
