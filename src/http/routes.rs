@@ -56,14 +56,15 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
 }
 
-/// A body that may come, with its seat.
-pub(super) struct Reception {
-    pub(super) most_bytes: usize,
-    seat: Seat,
+/// What becomes of a request's body.
+pub(super) enum Reception {
+    /// Nobody reads it.
+    Needless,
+    /// It is read up to so many bytes, on this seat.
+    Room { most_bytes: usize, seat: Option<Seat> },
+    /// Whoever sends it may not, or finds no seat.
+    Refused(Box<Answer>),
 }
-
-/// A body that was taken in.
-pub(super) type Received = Option<(Reception, Bytes)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
@@ -135,29 +136,33 @@ impl Route {
 }
 
 impl Routes {
-    /// Whether a body is taken in with this request, and how large it may be. Whoever may send none, or finds no seat,
-    /// is told so by [`answer`](Self::answer).
-    pub(super) fn reception(&self, asked: &Asked<'_>) -> Option<Reception> {
+    /// Whether a body is taken in with this request.
+    pub(super) fn reception(&self, asked: &Asked<'_>) -> Reception {
         let route = self.route(asked.uri.path());
-        let most_bytes = route.most_body_bytes()?;
-        let seat = self.admit(route, asked).ok()??;
-        Some(Reception { most_bytes, seat })
+        let Some(most_bytes) = route.most_body_bytes() else { return Reception::Needless };
+        match self.admit(route, asked) {
+            Ok(seat) => Reception::Room { most_bytes, seat },
+            Err(refusal) => Reception::Refused(refusal),
+        }
     }
 
-    /// Answers a request, counts it, and gives the seat to be held until the answer has left.
-    pub(super) async fn answer(&self, asked: &Asked<'_>, received: Received) -> (Answer, Option<Seat>) {
+    /// Answers a request without a body, counts it, and gives the seat to be held until the answer has left.
+    pub(super) async fn answer(&self, asked: &Asked<'_>) -> (Answer, Option<Seat>) {
         let route = self.route(asked.uri.path());
-        let (answer, seat) = match received {
-            Some((reception, body)) => (self.take_in(route, asked, &body), Some(reception.seat)),
-            None => match self.admit(route, asked) {
-                // The seat that was missing has just become free, but the body was not kept.
-                Ok(_) if route.most_body_bytes().is_some() => (too_many(), None),
-                Ok(seat) => (self.answer_admitted(route, asked).await, seat),
-                Err(refusal) => (*refusal, None),
-            },
+        let (answer, seat) = match self.admit(route, asked) {
+            Ok(seat) => (self.answer_admitted(route, asked).await, seat),
+            Err(refusal) => (*refusal, None),
         };
         self.state.pages.count_request(route.handler(), answer.status.as_u16());
         (answer, seat)
+    }
+
+    /// Answers a request with its body, for which there was room, and counts it.
+    pub(super) fn answer_with_body(&self, asked: &Asked<'_>, body: &Bytes) -> Answer {
+        let route = self.route(asked.uri.path());
+        let answer = self.take_in(route, asked, body);
+        self.state.pages.count_request(route.handler(), answer.status.as_u16());
+        answer
     }
 
     /// Takes in what a program pushes.
@@ -168,9 +173,11 @@ impl Routes {
         }
     }
 
-    /// Counts a request that was refused for its body.
-    pub(super) fn count_refused(&self, path: &str, status: StatusCode) {
-        self.state.pages.count_request(self.route(path).handler(), status.as_u16());
+    /// Counts a request that was refused before it was answered.
+    pub(super) fn refused(&self, asked: &Asked<'_>, refusal: Answer) -> Answer {
+        let route = self.route(asked.uri.path());
+        self.state.pages.count_request(route.handler(), refusal.status.as_u16());
+        refusal
     }
 
     fn route(&self, path: &str) -> Route {
@@ -215,7 +222,7 @@ impl Routes {
             Route::Style => Answer::new(StatusCode::OK, "text/css; charset=utf-8", page::style())
                 // Kept, an older exporter's style sheet would outlive it; anew it costs a few kilobytes.
                 .with(CACHE_CONTROL, "no-cache"),
-            // What is pushed has a body, and was taken in with it.
+            // What is pushed has a body, and is taken in with it; see `answer_with_body`.
             Route::Push | Route::Otlp => too_many(),
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),
         }

@@ -9,10 +9,12 @@ use super::{
     answer::AnswerBody,
     body, grpc,
     patience::{Patience, Timed, Turn},
-    routes::{Asked, Routes},
+    routes::{Asked, Reception, Routes},
     seats::{Seat, Seats},
 };
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response, body::Incoming, header::CONNECTION, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
@@ -192,23 +194,31 @@ impl Server {
         let (head, mut incoming) = request.into_parts();
         let asked =
             Asked { peer: address.ip(), method: &head.method, uri: &head.uri, headers: &head.headers };
-        // A body takes memory only of those who may send one.
-        let received = match self.routes.reception(&asked) {
-            Some(reception) => {
-                let body = body::receive(&mut incoming, reception.most_bytes).await;
-                body.map(|body| Some((reception, body)))
+        let (answer, seat) = match self.routes.reception(&asked) {
+            Reception::Needless => {
+                let whole = body::discard(&mut incoming).await;
+                turn.answering();
+                match whole {
+                    Ok(()) => self.routes.answer(&asked).await,
+                    Err(refusal) => (self.routes.refused(&asked, refusal), None),
+                }
             }
-            None => body::discard(&mut incoming).await.map(|()| None),
-        };
-        turn.answering();
-        let received = match received {
-            Ok(received) => received,
-            Err(refusal) => {
-                self.routes.count_refused(head.uri.path(), refusal.status);
-                return Ok(refusal.into_response(turn));
+            // A body takes memory only of those who may send one.
+            Reception::Room { most_bytes, seat } => {
+                let body = body::receive(&mut incoming, most_bytes).await;
+                turn.answering();
+                match body {
+                    Ok(body) => (self.routes.answer_with_body(&asked, &body), seat),
+                    Err(refusal) => (self.routes.refused(&asked, refusal), None),
+                }
+            }
+            Reception::Refused(refusal) => {
+                let is_whole = body::discard(&mut incoming).await.is_ok();
+                turn.answering();
+                let refusal = if is_whole { *refusal } else { refusal.with(CONNECTION, "close") };
+                (self.routes.refused(&asked, refusal), None)
             }
         };
-        let (answer, seat) = self.routes.answer(&asked, received).await;
         if let Some(seat) = seat {
             turn.hold(seat);
         }

@@ -234,6 +234,27 @@ fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
 }
 
 #[test]
+fn who_holds_the_seats_of_those_who_push_keeps_nobody_from_reading() {
+    let server = Server::start(&ListenOptions::default());
+    let json = "Content-Type: application/json\r\n";
+    let slow: Vec<TcpStream> = std::iter::repeat_with(|| server.connect()).take(16).collect();
+    for mut stream in &slow {
+        let head =
+            format!("POST /api/v1/samples HTTP/1.1\r\nHost: localhost\r\n{json}Content-Length: 9\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+    }
+    // Until all of them were heard there is still a seat now and then.
+    let ask = || server.ask("POST /api/v1/samples", &with_body("application/json", "[]"));
+    while !ask().contains("503 Service Unavailable") {}
+    let too_long_to_be_thrown_away = format!("{json}Content-Length: 100000\r\n");
+    let busy = &["503 Service Unavailable", "retry-after: 1\r\n", "connection: close\r\n"];
+    server.check("POST /api/v1/samples", &too_long_to_be_thrown_away, busy);
+    server.check("GET /metrics", "", &["200 OK"]);
+    drop(slow);
+    while !ask().contains("200 OK") {}
+}
+
+#[test]
 fn a_packed_body_is_unpacked_to_a_bound() {
     let server = Server::start(&ListenOptions::default());
     let packed = |text: &str| {
