@@ -29,6 +29,8 @@ pub(super) const STYLE_PATH: &str = "/static/page.css";
 const PUSH_PATH: &str = "/api/v1/samples";
 /// Where OTLP over HTTP is taken in, as its specification says.
 const OTLP_PATH: &str = "/v1/metrics";
+/// A body that is not packed and at most so long is read in less than a millisecond.
+const SHORT_BODY_BYTES: usize = 16 * 1024;
 /// How long a reload may take until whoever asked is told that it goes on without an answer.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// The page may load its style sheet and nothing else, and nobody may frame it.
@@ -158,19 +160,21 @@ impl Routes {
     }
 
     /// Answers a request with its body, for which there was room, and counts it.
-    pub(super) fn answer_with_body(&self, asked: &Asked<'_>, body: &Bytes) -> Answer {
+    pub(super) async fn answer_with_body(&self, asked: &Asked<'_>, body: Bytes) -> Answer {
         let route = self.route(asked.uri.path());
-        let answer = self.take_in(route, asked, body);
+        let is_short = body.len() <= SHORT_BODY_BYTES && !asked.headers.contains_key(CONTENT_ENCODING);
+        let (inbox, headers) = (Arc::clone(&self.state.inbox), asked.headers.clone());
+        let take_in = move || match route {
+            Route::Otlp => otlp::answer(&inbox, &headers, &body),
+            _push => push::answer(&inbox, &headers, &body),
+        };
+        // What takes long to read goes to another thread, or a hostile body would keep those who scrape waiting.
+        let answer = if is_short { Ok(take_in()) } else { tokio::task::spawn_blocking(take_in).await };
+        let answer = answer.unwrap_or_else(|_panicked| {
+            Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body could not be read; please report this.")
+        });
         self.state.pages.count_request(route.handler(), answer.status.as_u16());
         answer
-    }
-
-    /// Takes in what a program pushes.
-    fn take_in(&self, route: Route, asked: &Asked<'_>, body: &Bytes) -> Answer {
-        match route {
-            Route::Otlp => otlp::answer(&self.state.inbox, asked.headers, body),
-            _push => push::answer(&self.state.inbox, asked.headers, body),
-        }
     }
 
     /// Counts a request that was refused before it was answered.

@@ -208,7 +208,7 @@ impl Server {
                 let body = body::receive(&mut incoming, most_bytes).await;
                 turn.answering();
                 match body {
-                    Ok(body) => (self.routes.answer_with_body(&asked, &body), seat),
+                    Ok(body) => (self.routes.answer_with_body(&asked, body).await, seat),
                     Err(refusal) => (self.routes.refused(&asked, refusal), None),
                 }
             }
