@@ -19,7 +19,7 @@ use hyper::{
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc::error::TrySendError, oneshot},
+    sync::{Semaphore, mpsc::error::TrySendError, oneshot},
     time::timeout,
 };
 
@@ -46,6 +46,8 @@ pub(super) struct Routes {
     pub(super) seats: Arc<Seats>,
     /// For those who push, apart from those who read.
     pub(super) pushing: Arc<Seats>,
+    /// For the one of them whose long body is being read.
+    pub(super) reading: Semaphore,
     /// Whether a reload may be asked for.
     pub(super) lifecycle: bool,
 }
@@ -168,8 +170,14 @@ impl Routes {
             Route::Otlp => otlp::answer(&inbox, &headers, &body),
             _push => push::answer(&inbox, &headers, &body),
         };
-        // What takes long to read goes to another thread, or a hostile body would keep those who scrape waiting.
-        let answer = if is_short { Ok(take_in()) } else { tokio::task::spawn_blocking(take_in).await };
+        let answer = if is_short {
+            Ok(take_in())
+        } else {
+            // What takes long to read goes to another thread, or a hostile body would keep those who scrape waiting; and
+            // one after the other, since it may take much memory while it is read.
+            let _alone = self.reading.acquire().await;
+            tokio::task::spawn_blocking(take_in).await
+        };
         let answer = answer.unwrap_or_else(|_panicked| {
             Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body could not be read; please report this.")
         });

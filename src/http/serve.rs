@@ -70,6 +70,7 @@ impl Bound {
                 state,
                 seats: Seats::new(self.options.max_requests),
                 pushing: Seats::new(PUSHES_MAX),
+                reading: Semaphore::new(1),
                 lifecycle: self.options.enable_lifecycle,
             },
             limits,
