@@ -75,6 +75,7 @@ fn target(number: u32) -> TargetView {
         restarts: 0,
         episodes: 1,
         counts: Counts::default(),
+        oldest_file_at: None,
         areas: AREAS.map(area).into(),
         rules: Vec::new(),
         parts: Vec::new(),

@@ -11,13 +11,21 @@ pub mod host;
 pub mod cgroup;
 pub mod process;
 pub mod attribution;
+pub mod directory;
+pub mod push;
 
 use crate::{
     config::Config,
+    inbox::Inbox,
     sample::{Batch, Identity, Seconds},
 };
 use paths::Paths;
-use std::{collections::HashSet, fmt, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    fmt, io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What a tick asks of a collector.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +70,22 @@ impl fmt::Debug for Stopwatch {
     }
 }
 
+/// What `run` lends to all collectors.
+#[derive(Clone, Debug)]
+pub struct Lent {
+    /// Where the kernel's trees are.
+    pub paths: Paths,
+    /// What programs have pushed.
+    pub inbox: Arc<Inbox>,
+    /// The clock from which durations are measured, for what must end within a time.
+    pub instant: fn() -> Instant,
+}
+
+/// Stands for every area in [`Entry::judged`], but for those of [`NEVER_OF_ALL`].
+pub const EVERY_AREA: &str = "*";
+/// Areas that are not judged unless they are named: they hold others that are, and would tell of each leak again.
+pub const NEVER_OF_ALL: [&str; 2] = ["rss", "heap_committed"];
+
 /// Why a collector could deliver nothing at all. What it could not read of a single process is in the batch instead.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
@@ -95,7 +119,9 @@ pub struct Entry {
     /// What it watches, to follow "watching" and "watch".
     pub watches: &'static str,
     /// Builds it from its piece of the configuration.
-    pub build: fn(&Config, &Paths) -> Box<dyn Collector>,
+    pub build: fn(&Config, &Lent) -> Box<dyn Collector>,
+    /// Whether the configuration gives it anything to do. A thread that has nothing to do would take memory all the same.
+    pub is_needed: fn(&Config) -> bool,
     /// The areas of its targets that are judged.
     pub judged: fn(&Config) -> Vec<Arc<str>>,
     /// Whether its targets can have budgets.
@@ -107,29 +133,49 @@ pub const ALL: &[Entry] = &[
     Entry {
         name: process::NAME,
         watches: "every process",
-        build: |config, paths| Box::new(process::ProcessCollector::new(config, paths)),
+        build: |config, lent| Box::new(process::ProcessCollector::new(config, &lent.paths)),
+        is_needed: |_| true,
         judged: |config| config.processes.judge.clone(),
         has_budgets: true,
     },
     Entry {
         name: cgroup::NAME,
         watches: "every control group",
-        build: |config, paths| Box::new(cgroup::CgroupCollector::new(config, paths)),
+        build: |config, lent| Box::new(cgroup::CgroupCollector::new(config, &lent.paths)),
+        is_needed: |_| true,
         judged: |config| config.cgroups.judge.clone(),
         has_budgets: false,
     },
     Entry {
         name: host::NAME,
         watches: "the machine itself",
-        build: |_, paths| Box::new(host::HostCollector::new(paths)),
+        build: |_, lent| Box::new(host::HostCollector::new(&lent.paths)),
+        is_needed: |_| true,
         judged: |config| config.host.judge.clone(),
         has_budgets: false,
     },
     Entry {
         name: attribution::NAME,
         watches: "the parts of suspects",
-        build: |config, paths| Box::new(attribution::AttributionCollector::new(config, paths)),
+        build: |config, lent| Box::new(attribution::AttributionCollector::new(config, &lent.paths)),
+        is_needed: |_| true,
         judged: |_| Vec::new(),
+        has_budgets: false,
+    },
+    Entry {
+        name: directory::NAME,
+        watches: "the directories of the configuration",
+        build: |config, lent| Box::new(directory::DirectoryCollector::new(config, lent)),
+        is_needed: |config| !config.directories.is_empty(),
+        judged: |_| directory::AREAS.map(Arc::from).to_vec(),
+        has_budgets: false,
+    },
+    Entry {
+        name: push::NAME,
+        watches: "what programs push",
+        build: |config, lent| Box::new(push::PushCollector::new(config, lent)),
+        is_needed: |_| true,
+        judged: |_| vec![EVERY_AREA.into()],
         has_budgets: false,
     },
 ];

@@ -8,6 +8,7 @@ pub mod written;
 mod amount;
 mod attribution;
 mod collectors;
+mod directories;
 mod duration;
 mod errors;
 mod keys;
@@ -15,6 +16,7 @@ mod limits;
 mod otel;
 mod otlp;
 mod processes;
+mod push;
 mod reader;
 mod sensitivity;
 mod severity;
@@ -49,6 +51,10 @@ pub struct Config {
     pub host: Host,
     /// Whose memory is attributed to its parts, and what that may cost.
     pub attribution: Attribution,
+    /// Directories whose files are counted; `directories`.
+    pub directories: Vec<Directory>,
+    /// What programs may push.
+    pub push: Push,
     /// Which plain rules stand beside the model, if any.
     pub sensitivity: Sensitivity,
     /// By which rows findings are graded, if not by the built-in ones; `severity`.
@@ -86,7 +92,7 @@ impl Default for Sampling {
 }
 
 /// The collectors that there are, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 4] = ["process", "cgroup", "host", "attribution"];
+pub const COLLECTORS: [&str; 6] = ["process", "cgroup", "host", "attribution", "directory", "push"];
 
 /// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
 /// rendering.
@@ -265,6 +271,41 @@ impl Default for Attribution {
             modules: 5,
             descriptors: 10_000,
         }
+    }
+}
+
+/// A directory whose files are counted.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// The name of its target, at most 128 characters and no other directory's; `directories[].name`, by default the path.
+    pub name: String,
+    /// Where it is, from the root of the watched system; `directories[].path`.
+    pub path: PathBuf,
+    /// Only files whose name matches whole are counted, if there is one; `directories[].pattern`.
+    pub pattern: Option<Regex>,
+    /// Whether files in directories inside are counted too; `directories[].recursive`.
+    pub recursive: bool,
+    /// The limit of the area `files`; `directories[].limit.files`.
+    pub most_files: Option<f64>,
+    /// The limit of the area `file_bytes`; `directories[].limit.bytes`.
+    pub most_bytes: Option<f64>,
+}
+
+/// What programs may push.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Areas of all programs together; `push.areas`.
+    pub areas: usize,
+    /// An area that is silent for so long is gone; `push.forget_after`.
+    pub forget_after: Duration,
+    /// Metrics of OTLP that become areas beside the known ones: those whose name matches one of these whole;
+    /// `push.metrics`.
+    pub metrics: Vec<Regex>,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self { areas: 1_000, forget_after: Duration::from_secs(300), metrics: Vec::new() }
     }
 }
 

@@ -9,9 +9,13 @@
 
 pub(crate) mod access;
 mod answer;
+mod body;
+mod grpc;
 mod listener;
+mod otlp;
 mod page;
 mod patience;
+mod push;
 mod query;
 mod routes;
 mod seats;
@@ -20,7 +24,7 @@ mod site;
 
 pub use listener::{Bound, bind};
 
-use crate::{export::prometheus::selection::Selection, snapshot::Snapshot};
+use crate::{export::prometheus::selection::Selection, inbox::Inbox, snapshot::Snapshot};
 use hyper::body::Bytes;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -45,6 +49,8 @@ pub struct ListenOptions {
     pub enable_lifecycle: bool,
     /// `--web.remote-read`: let clients beyond loopback read the page too.
     pub remote_read: bool,
+    /// `--otlp.listen-address`: where OTLP over gRPC is taken in, as in `addresses`; nowhere if empty.
+    pub otlp_addresses: Vec<String>,
 }
 
 impl Default for ListenOptions {
@@ -58,6 +64,7 @@ impl Default for ListenOptions {
             max_requests: 40,
             enable_lifecycle: false,
             remote_read: false,
+            otlp_addresses: Vec::new(),
         }
     }
 }
@@ -79,6 +86,8 @@ impl ListenOptions {
 pub struct State {
     /// What is shown.
     pub pages: Arc<dyn Pages>,
+    /// Where what programs push goes.
+    pub inbox: Arc<Inbox>,
     /// Who reloads the configuration. A short queue is right: who waits in it has already asked for the same.
     pub reload: mpsc::Sender<ReloadRequest>,
     /// About how many samples a first verdict needs: the page says it while there is none.

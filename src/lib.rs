@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - [`sample`]: the nouns that travel: target, area, sample, limit.
+//! - [`inbox`]: what programs push, the last value of each area, between the listener and the next tick.
 //! - [`budget`]: plain rules beside the model and their numbers in the presets, as data.
 //! - [`severity`]: how much a finding matters, as a table of rows, as data.
 //! - [`config`]: what was meant by the configuration; what was written is read there too, all its errors at once.
@@ -27,6 +28,7 @@
 //! too little evidence is an absent finding, never a zero.
 
 pub mod sample;
+pub mod inbox;
 pub mod budget;
 pub mod severity;
 pub mod config;

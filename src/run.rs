@@ -16,7 +16,7 @@ mod watch;
 mod workers;
 
 use crate::{
-    collect::{ALL, host::HostFacts, paths::Paths},
+    collect::{ALL, host::HostFacts, paths::Paths, push},
     config::{Config, NameSource, OtlpTemporality},
     export::{
         exposition::Exposition,
@@ -24,6 +24,7 @@ use crate::{
         own::{BuildInfo, Own, Start},
     },
     http::{self, ListenOptions},
+    inbox::Inbox,
 };
 use anyhow::{Context as _, anyhow};
 use clock::Clock;
@@ -101,8 +102,10 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     own.graded_by(config.severity.as_ref());
     let exposition = Arc::new(Exposition::new(Arc::clone(&own)));
     let pusher = build_pusher(&config, &facts, &own)?;
+    let inbox: Arc<Inbox> = Arc::default();
     let surroundings = Surroundings {
         paths: options.paths.clone(),
+        inbox: Arc::clone(&inbox),
         collectors: options.collectors.clone(),
         own: Arc::clone(&own),
         exposition: Arc::clone(&exposition),
@@ -111,6 +114,9 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     };
     let ticker = Ticker::new(&config, surroundings, pusher).context("cannot start the collectors")?;
     introduce(&options, &config, &facts, &bound.local_addresses());
+    for address in bound.otlp_addresses() {
+        tracing::info!(%address, "taking in OTLP over gRPC");
+    }
 
     let (control, commands) = mpsc::channel();
     let (ticking, mut tick_ended) = start_tick(move || ticker.run(&commands))?;
@@ -126,6 +132,7 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     let reloading = tokio::spawn(reloader.run(reload_requests));
     let state = http::State {
         pages: Arc::new(Served { exposition, own, collectors: options.collectors }),
+        inbox,
         reload: reloads,
         first_verdict_samples: FIRST_VERDICT_SAMPLES,
     };
@@ -235,7 +242,9 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
         .collect();
     let watched: Vec<&str> = ALL
         .iter()
-        .filter(|entry| options.collectors.contains(&entry.name))
+        .filter(|entry| options.collectors.contains(&entry.name) && (entry.is_needed)(config))
+        // It waits; nothing is known yet that it would watch.
+        .filter(|entry| entry.name != push::NAME)
         .map(|entry| entry.watches)
         .collect();
     let watching = match watched.split_last() {

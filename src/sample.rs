@@ -18,6 +18,10 @@ pub enum Kind {
     Cgroup,
     /// The machine.
     Host,
+    /// A directory whose files are counted.
+    Directory,
+    /// A program that tells of itself.
+    Application,
 }
 
 impl Kind {
@@ -28,6 +32,8 @@ impl Kind {
             Self::Process => "process",
             Self::Cgroup => "cgroup",
             Self::Host => "host",
+            Self::Directory => "directory",
+            Self::Application => "application",
         }
     }
 }
@@ -111,6 +117,14 @@ impl Identity {
         Self { pid: 0, start_ticks: number }
     }
 
+    /// Anything else, by what no other member of its collector has, as bytes. It is hashed by FNV-1a with 64 bits (Fowler,
+    /// Noll, Vo), which unlike the standard library's hash never changes.
+    #[must_use]
+    pub fn hashed(bytes: impl Iterator<Item = u8>) -> Self {
+        let add = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Self { pid: 0, start_ticks: bytes.fold(0xcbf2_9ce4_8422_2325, add) }
+    }
+
     /// The process id, of a process.
     #[must_use]
     pub const fn process_id(self) -> Option<u32> {
@@ -127,7 +141,7 @@ pub struct Generation {
     pub execs: u32,
 }
 
-/// One process of a target, one control group, or the machine.
+/// One process of a target, one control group, one directory, one program that tells of itself, or the machine.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Member {
     /// The target it belongs to.
@@ -243,6 +257,20 @@ pub enum LimitSource {
     Rlimit,
     /// The machine's memory.
     Host,
+    /// The runtime's own, such as the largest heap, or the program's.
+    Runtime,
+    /// The configuration.
+    Configured,
+    /// The file system that the files lie on.
+    FileSystem,
+}
+
+impl LimitSource {
+    /// Whether a limit of this source is each member's own, and never shared by two of them.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Rlimit | Self::Runtime | Self::Configured)
+    }
 }
 
 /// A limit and how much of it is taken by everything that counts against it.
@@ -339,8 +367,15 @@ pub struct Batch {
     samples: Vec<Sample>,
     /// What the kernel counts, of the members of which it was read this time.
     pub counted: Vec<(Identity, Counts)>,
+    /// When the oldest file of a directory was written last, in wall-clock time, or that it has none; of the directories
+    /// of which it was read this time.
+    pub oldest_files: Vec<(Identity, Option<Seconds>)>,
     /// Targets that the configuration expects, whether they run or not.
     pub expected: Vec<Arc<Target>>,
+    /// Areas that their members no longer have.
+    pub ended: Vec<(Identity, Area)>,
+    /// Whether it may lack members that are there all the same: those whom an earlier run knew and who were not heard yet.
+    pub may_lack_members: bool,
     /// What could not be read, by reason.
     pub errors: Errors,
     /// Members left out because of a limit.

@@ -44,6 +44,10 @@ pub(super) struct ServeArguments {
     /// Show the page to other machines too. Metrics and health are always shown to them, anything else never.
     #[arg(long = "web.remote-read")]
     remote_read: bool,
+    /// Address on which to take in OTLP over gRPC, usually 127.0.0.1:4317; may be repeated. Off by default. OTLP over
+    /// HTTP is taken in at /v1/metrics of --web.listen-address.
+    #[arg(long = "otlp.listen-address", value_name = "[HOST]:PORT")]
+    otlp_listen_address: Vec<String>,
     /// Where procfs is mounted: by default proc below --path.rootfs.
     #[arg(long = "path.procfs", value_name = "DIR")]
     procfs: Option<PathBuf>,
@@ -101,6 +105,7 @@ impl ServeArguments {
             max_requests: self.max_requests,
             enable_lifecycle: self.enable_lifecycle,
             remote_read: self.remote_read,
+            otlp_addresses: self.otlp_listen_address.clone(),
         }
     }
 

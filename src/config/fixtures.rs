@@ -49,11 +49,16 @@ fn show(config: &Config) -> String {
     });
     let Config { sampling, collectors, processes, cgroups, host, limits, sensitivity, severity, .. } = config;
     let attribution = &config.attribution;
+    let push = match format!("{:?}", config.push) {
+        push if push == format!("{:?}", super::Push::default()) => String::new(),
+        push => format!("\n{push}"),
+    };
+    let directories: String = config.directories.iter().map(|directory| format!("\n{directory:?}")).collect();
     let rules = if sensitivity.is_off() { String::new() } else { show_rules(sensitivity) };
     let rows = severity.iter().flat_map(|table| &table.rows);
     let rows: String = rows.map(|row| format!("\nseverity: {row:?}")).collect();
     format!(
-        "{sampling:?}\n{collectors:?}\n{processes:#?}\n{cgroups:?}\n{host:?}\n{attribution:?}\n{limits:?}\notlp: {}{rules}{rows}",
+        "{sampling:?}\n{collectors:?}\n{processes:#?}\n{cgroups:?}\n{host:?}\n{attribution:?}\n{limits:?}\notlp: {}{rules}{rows}{directories}{push}",
         otlp.as_deref().unwrap_or("off")
     )
 }

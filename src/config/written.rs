@@ -4,11 +4,11 @@
 //! the file wins over the environment, and that over the defaults. An empty file is the default configuration.
 
 use super::{
-    Config, ConfigErrors, Lookup, Otlp, attribution, collectors,
+    Config, ConfigErrors, Lookup, Otlp, attribution, collectors, directories,
     errors::{Place, Problem},
     limits, otel,
     otlp::{self, Setting, WrittenOtlp},
-    processes,
+    processes, push,
     reader::{Field, Problems},
     sensitivity, severity,
     tree::{self, Node},
@@ -85,6 +85,12 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
     }
     if let Some(field) = root.field("attribution") {
         config.attribution = attribution::attribution(&field, problems);
+    }
+    if let Some(field) = root.field("directories") {
+        config.directories = directories::directories(&field, problems);
+    }
+    if let Some(field) = root.field("push") {
+        config.push = push::push(&field, problems);
     }
     if let Some(field) = root.field("limits") {
         config.limits = limits::limits(&field, problems);

@@ -158,6 +158,8 @@ pub const TARGET_METRICS: &[Metric] = &[
         "What is known of a target beside its name; always 1."),
     metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| (t.members > 0 || t.is_expected).then(|| f64::from(u8::from(t.members > 0)))), [],
         "1 while the target is there, 0 for a configured target that has no process."),
+    metric!("memleak_directory_oldest_file_timestamp_seconds", "memleak.directory.oldest_file_timestamp", "s", Gauge, Source::Target(|t| t.oldest_file_at), [],
+        "When the oldest file of the directory was written last, in Unix time. Absent for an empty directory."),
     metric!("memleak_target_processes", "memleak.target.processes", "", Gauge, Source::Target(|t| (t.members > 0 && t.target.kind == Kind::Process).then(|| f64::from(t.members))), [],
         "How many processes a target of processes has."),
     metric!("memleak_target_restarts_total", "memleak.target.restarts", "", Counter, Source::Target(|t| (t.target.kind != Kind::Host).then(|| count(t.restarts))), [],

@@ -73,6 +73,8 @@ pub enum DroppedBy {
     Processes,
     /// `limits.cgroups`.
     Cgroups,
+    /// `push.areas`.
+    PushedAreas,
     /// `limits.targets`.
     Targets,
     /// `limits.areas_per_target`.
@@ -89,9 +91,10 @@ pub enum DroppedBy {
 
 impl DroppedBy {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Processes,
         Self::Cgroups,
+        Self::PushedAreas,
         Self::Targets,
         Self::AreasPerTarget,
         Self::Series,
@@ -106,7 +109,8 @@ impl DroppedBy {
         match kind {
             Kind::Process => Some(Self::Processes),
             Kind::Cgroup => Some(Self::Cgroups),
-            Kind::Host => None,
+            Kind::Host | Kind::Directory => None,
+            Kind::Application => Some(Self::PushedAreas),
         }
     }
 
@@ -116,6 +120,7 @@ impl DroppedBy {
         match self {
             Self::Processes => "processes",
             Self::Cgroups => "cgroups",
+            Self::PushedAreas => "pushed_areas",
             Self::Targets => "targets",
             Self::AreasPerTarget => "areas_per_target",
             Self::Series => "series",
@@ -259,7 +264,7 @@ impl Own {
 
     /// A collector left out so many members because of its limit.
     pub fn members_dropped(&self, collector: &str, count: u64) {
-        let kinds = [Kind::Process, Kind::Cgroup, Kind::Host].into_iter();
+        let kinds = [Kind::Process, Kind::Cgroup, Kind::Application].into_iter();
         let limit = kinds.filter(|kind| collector_of(*kind) == collector).find_map(DroppedBy::members_of);
         if let Some(limit) = limit {
             self.dropped(limit, count);

@@ -10,10 +10,16 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs},
 };
 
+/// The flags that name addresses.
+const WEB_FLAG: &str = "--web.listen-address";
+const OTLP_FLAG: &str = "--otlp.listen-address";
+
 /// Listening sockets that nobody serves yet; clients already queue there.
 #[derive(Debug)]
 pub struct Bound {
     pub(super) listeners: Vec<TcpListener>,
+    /// For OTLP over gRPC.
+    pub(super) otlp_listeners: Vec<TcpListener>,
     pub(super) options: ListenOptions,
     pub(super) site: Site,
     pub(super) limits: Limits,
@@ -28,14 +34,21 @@ pub fn bind(options: &ListenOptions) -> anyhow::Result<Bound> {
     check_addresses(options)?;
     let site = Site::new(options)?;
     let listeners =
-        if options.systemd_socket { from_systemd()? } else { from_addresses(&options.addresses)? };
-    for listener in &listeners {
+        if options.systemd_socket { from_systemd()? } else { from_addresses(&options.addresses, WEB_FLAG)? };
+    let otlp_listeners = from_addresses(&options.otlp_addresses, OTLP_FLAG)?;
+    for listener in listeners.iter().chain(&otlp_listeners) {
         listener.set_nonblocking(true).context("cannot prepare a listening socket")?;
     }
-    Ok(Bound { listeners, options: options.clone(), site, limits: Limits::default() })
+    Ok(Bound { listeners, otlp_listeners, options: options.clone(), site, limits: Limits::default() })
 }
 
 impl Bound {
+    /// Where OTLP over gRPC is taken in, with the real port where port 0 was asked for.
+    #[must_use]
+    pub fn otlp_addresses(&self) -> Vec<SocketAddr> {
+        self.otlp_listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
     /// The addresses taken, with the real port where port 0 was asked for.
     #[must_use]
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
@@ -53,7 +66,11 @@ pub(super) fn check_addresses(options: &ListenOptions) -> anyhow::Result<()> {
         options.systemd_socket || !options.addresses.is_empty(),
         "there is no address to listen on: give one with --web.listen-address, such as :10099"
     );
-    options.addresses.iter().try_for_each(|address| Address::parse(address).map(drop))
+    let of_flag = |addresses: &[String], flag: &str| {
+        addresses.iter().try_for_each(|address| Address::parse(address, flag).map(drop))
+    };
+    of_flag(&options.addresses, WEB_FLAG)?;
+    of_flag(&options.otlp_addresses, OTLP_FLAG)
 }
 
 /// An address as it is written.
@@ -66,11 +83,9 @@ enum Address {
 }
 
 impl Address {
-    fn parse(written: &str) -> anyhow::Result<Self> {
+    fn parse(written: &str, flag: &str) -> anyhow::Result<Self> {
         let wrong = |why: &str| {
-            anyhow!(
-                "--web.listen-address {written:?} {why}: write :PORT, HOST:PORT or [IPv6]:PORT, such as :10099"
-            )
+            anyhow!("{flag} {written:?} {why}: write :PORT, HOST:PORT or [IPv6]:PORT, such as :10099")
         };
         let (host, port) = written.rsplit_once(':').ok_or_else(|| wrong("names no port"))?;
         let port: u16 = port
@@ -95,33 +110,30 @@ impl Address {
     }
 }
 
-fn from_addresses(written: &[String]) -> anyhow::Result<Vec<TcpListener>> {
+fn from_addresses(written: &[String], flag: &str) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for text in written {
-        let taken = match Address::parse(text)? {
+        let taken = match Address::parse(text, flag)? {
             Address::Every(port) => every_address(port),
             Address::Host(host, port) => named_address(&host, port),
         };
-        listeners.extend(taken.map_err(|cause| cannot_listen(text, cause))?);
+        listeners.extend(taken.map_err(|cause| cannot_listen(text, flag, cause))?);
     }
     Ok(listeners)
 }
 
-fn cannot_listen(address: &str, cause: io::Error) -> anyhow::Error {
+fn cannot_listen(address: &str, flag: &str, cause: io::Error) -> anyhow::Error {
     let advice = match cause.kind() {
         ErrorKind::AddrInUse => {
-            "another program, perhaps another exporter, listens there: stop it, or choose another port with \
-             --web.listen-address"
+            "another program, perhaps another exporter, listens there: stop it, or choose another port with"
         }
-        ErrorKind::PermissionDenied => {
-            "ports below 1024 need a privilege: choose a higher one with --web.listen-address"
-        }
+        ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose a higher one with",
         ErrorKind::AddrNotAvailable => {
-            "this machine has no such address: choose one of its own with --web.listen-address, or :PORT for all"
+            "this machine has no such address: choose one of its own, or :PORT for all, with"
         }
-        _ => "check --web.listen-address",
+        _ => "check",
     };
-    anyhow::Error::new(cause).context(format!("cannot listen on {address} ({advice})"))
+    anyhow::Error::new(cause).context(format!("cannot listen on {address} ({advice} {flag})"))
 }
 
 fn every_address(port: u16) -> io::Result<Vec<TcpListener>> {
@@ -205,7 +217,7 @@ mod tests {
             ("192.0.2.1:80", Address::Host("192.0.2.1".into(), 80)),
             ("[::1]:65535", Address::Host("::1".into(), 65535)),
         ] {
-            assert_eq!(Address::parse(written).unwrap(), expected);
+            assert_eq!(Address::parse(written, WEB_FLAG).unwrap(), expected);
         }
     }
 

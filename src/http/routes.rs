@@ -4,7 +4,7 @@ use super::{
     Pages, ReloadRequest, State, Wanted,
     access::{Audience, Client, Rule},
     answer::Answer,
-    page, query,
+    otlp, page, push, query,
     seats::{Seat, Seats},
     site::Site,
 };
@@ -19,12 +19,18 @@ use hyper::{
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc::error::TrySendError, oneshot},
+    sync::{Semaphore, mpsc::error::TrySendError, oneshot},
     time::timeout,
 };
 
 /// Where the style sheet of the page is.
 pub(super) const STYLE_PATH: &str = "/static/page.css";
+/// Where samples are pushed as JSON.
+const PUSH_PATH: &str = "/api/v1/samples";
+/// Where OTLP over HTTP is taken in, as its specification says.
+const OTLP_PATH: &str = "/v1/metrics";
+/// A body that is not packed and at most so long is read in less than a millisecond.
+const SHORT_BODY_BYTES: usize = 16 * 1024;
 /// How long a reload may take until whoever asked is told that it goes on without an answer.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// The page may load its style sheet and nothing else, and nobody may frame it.
@@ -38,6 +44,10 @@ pub(super) struct Routes {
     pub(super) state: State,
     /// For the answers that cost something.
     pub(super) seats: Arc<Seats>,
+    /// For those who push, apart from those who read.
+    pub(super) pushing: Arc<Seats>,
+    /// For the one of them whose long body is being read.
+    pub(super) reading: Semaphore,
     /// Whether a reload may be asked for.
     pub(super) lifecycle: bool,
 }
@@ -50,12 +60,24 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
 }
 
+/// What becomes of a request's body.
+pub(super) enum Reception {
+    /// Nobody reads it.
+    Needless,
+    /// It is read up to so many bytes, on this seat.
+    Room { most_bytes: usize, seat: Option<Seat> },
+    /// Whoever sends it may not, or finds no seat.
+    Refused(Box<Answer>),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Metrics,
     Healthy,
     Ready,
     Reload,
+    Push,
+    Otlp,
     Page,
     Style,
     Nothing,
@@ -69,6 +91,8 @@ impl Route {
             Self::Healthy => "healthy",
             Self::Ready => "ready",
             Self::Reload => "reload",
+            Self::Push => "push",
+            Self::Otlp => "otlp",
             Self::Page => "page",
             Self::Style => "static",
             Self::Nothing => "other",
@@ -80,7 +104,7 @@ impl Route {
         match self {
             Self::Metrics | Self::Healthy | Self::Ready => Audience::Everyone,
             Self::Page | Self::Style | Self::Nothing => Audience::Readers,
-            Self::Reload => Audience::Changers,
+            Self::Reload | Self::Push | Self::Otlp => Audience::Changers,
         }
     }
 
@@ -88,6 +112,7 @@ impl Route {
     const fn allowed(self) -> &'static str {
         match self {
             Self::Reload => "POST, PUT",
+            Self::Push | Self::Otlp => "POST",
             _reading => "GET, HEAD",
         }
     }
@@ -99,6 +124,15 @@ impl Route {
         }
     }
 
+    /// The longest body that is read; none where none is.
+    const fn most_body_bytes(self) -> Option<usize> {
+        match self {
+            Self::Push => Some(push::BODY_MAX_BYTES),
+            Self::Otlp => Some(otlp::BODY_MAX_BYTES),
+            _reading => None,
+        }
+    }
+
     /// Whether an answer costs enough to be limited. Health checks are not: a busy exporter is not a dead one.
     const fn takes_a_seat(self) -> bool {
         matches!(self, Self::Metrics | Self::Page | Self::Reload)
@@ -106,7 +140,17 @@ impl Route {
 }
 
 impl Routes {
-    /// Answers a request, counts it, and gives the seat to be held until the answer has left.
+    /// Whether a body is taken in with this request.
+    pub(super) fn reception(&self, asked: &Asked<'_>) -> Reception {
+        let route = self.route(asked.uri.path());
+        let Some(most_bytes) = route.most_body_bytes() else { return Reception::Needless };
+        match self.admit(route, asked) {
+            Ok(seat) => Reception::Room { most_bytes, seat },
+            Err(refusal) => Reception::Refused(refusal),
+        }
+    }
+
+    /// Answers a request without a body, counts it, and gives the seat to be held until the answer has left.
     pub(super) async fn answer(&self, asked: &Asked<'_>) -> (Answer, Option<Seat>) {
         let route = self.route(asked.uri.path());
         let (answer, seat) = match self.admit(route, asked) {
@@ -117,9 +161,35 @@ impl Routes {
         (answer, seat)
     }
 
-    /// Counts a request that was refused for its body.
-    pub(super) fn count_refused(&self, path: &str, status: StatusCode) {
-        self.state.pages.count_request(self.route(path).handler(), status.as_u16());
+    /// Answers a request with its body, for which there was room, and counts it.
+    pub(super) async fn answer_with_body(&self, asked: &Asked<'_>, body: Bytes) -> Answer {
+        let route = self.route(asked.uri.path());
+        let is_short = body.len() <= SHORT_BODY_BYTES && !asked.headers.contains_key(CONTENT_ENCODING);
+        let (inbox, headers) = (Arc::clone(&self.state.inbox), asked.headers.clone());
+        let take_in = move || match route {
+            Route::Otlp => otlp::answer(&inbox, &headers, &body),
+            _push => push::answer(&inbox, &headers, &body),
+        };
+        let answer = if is_short {
+            Ok(take_in())
+        } else {
+            // What takes long to read goes to another thread, or a hostile body would keep those who scrape waiting; and
+            // one after the other, since it may take much memory while it is read.
+            let _alone = self.reading.acquire().await;
+            tokio::task::spawn_blocking(take_in).await
+        };
+        let answer = answer.unwrap_or_else(|_panicked| {
+            Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body could not be read; please report this.")
+        });
+        self.state.pages.count_request(route.handler(), answer.status.as_u16());
+        answer
+    }
+
+    /// Counts a request that was refused before it was answered.
+    pub(super) fn refused(&self, asked: &Asked<'_>, refusal: Answer) -> Answer {
+        let route = self.route(asked.uri.path());
+        self.state.pages.count_request(route.handler(), refusal.status.as_u16());
+        refusal
     }
 
     fn route(&self, path: &str) -> Route {
@@ -128,6 +198,8 @@ impl Routes {
             Some("/-/healthy") => Route::Healthy,
             Some("/-/ready") => Route::Ready,
             Some("/-/reload") => Route::Reload,
+            Some(PUSH_PATH) => Route::Push,
+            Some(OTLP_PATH) => Route::Otlp,
             Some("/") => Route::Page,
             Some(STYLE_PATH) => Route::Style,
             Some(_) | None => Route::Nothing,
@@ -144,13 +216,12 @@ impl Routes {
             let answer = Answer::text(StatusCode::METHOD_NOT_ALLOWED, &sentence);
             return Err(Box::new(answer.with(ALLOW, route.allowed())));
         }
-        if !route.takes_a_seat() {
-            return Ok(None);
-        }
-        self.seats.take(asked.peer).map(Some).ok_or_else(|| {
-            let sentence = "Too many requests at once (--web.max-requests); try again in a moment.";
-            Box::new(Answer::text(StatusCode::SERVICE_UNAVAILABLE, sentence).with(RETRY_AFTER, "1"))
-        })
+        let seats = match route {
+            Route::Push | Route::Otlp => &self.pushing,
+            _ if route.takes_a_seat() => &self.seats,
+            _ => return Ok(None),
+        };
+        seats.take(asked.peer).map(Some).ok_or_else(|| Box::new(too_many()))
     }
 
     async fn answer_admitted(&self, route: Route, asked: &Asked<'_>) -> Answer {
@@ -163,6 +234,8 @@ impl Routes {
             Route::Style => Answer::new(StatusCode::OK, "text/css; charset=utf-8", page::style())
                 // Kept, an older exporter's style sheet would outlive it; anew it costs a few kilobytes.
                 .with(CACHE_CONTROL, "no-cache"),
+            // What is pushed has a body, and is taken in with it; see `answer_with_body`.
+            Route::Push | Route::Otlp => too_many(),
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }
@@ -243,6 +316,11 @@ impl Routes {
             .with(X_FRAME_OPTIONS, "DENY")
             .with(CACHE_CONTROL, "no-store")
     }
+}
+
+fn too_many() -> Answer {
+    let sentence = "Too many requests at once (--web.max-requests); try again in a moment.";
+    Answer::text(StatusCode::SERVICE_UNAVAILABLE, sentence).with(RETRY_AFTER, "1")
 }
 
 /// What lies ready is fetched here; a selection is rendered anew, which with many series takes long enough to keep

@@ -6,18 +6,14 @@
 use super::{
     Bound, State,
     access::Rule,
-    answer::{Answer, AnswerBody},
+    answer::AnswerBody,
+    body, grpc,
     patience::{Patience, Timed, Turn},
-    routes::{Asked, Routes},
+    routes::{Asked, Reception, Routes},
     seats::{Seat, Seats},
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
-    Request, Response, StatusCode,
-    body::{Body as _, Incoming},
-    header::CONNECTION,
-    server::conn::http1,
-    service::service_fn,
+    Request, Response, body::Incoming, header::CONNECTION, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -31,12 +27,12 @@ use tracing::{debug, warn};
 
 /// Request line and headers together; a larger head is answered with 431.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
-/// No route reads a body; so much is taken in and thrown away, so that the connection can be kept.
-const BODY_MAX_BYTES: usize = 64 * 1024;
+/// Pushes that are taken in at once: each may take a few megabytes while it is read.
+const PUSHES_MAX: usize = 8;
 /// A connection's buffers: a whole head and some.
 const BUFFER_MAX_BYTES: usize = 32 * 1024;
 /// After a failed accept (no descriptor is left, mostly) the next try waits: it would fail at once again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What clients may take of the exporter.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +69,8 @@ impl Bound {
                 site: self.site,
                 state,
                 seats: Seats::new(self.options.max_requests),
+                pushing: Seats::new(PUSHES_MAX),
+                reading: Semaphore::new(1),
                 lifecycle: self.options.enable_lifecycle,
             },
             limits,
@@ -84,6 +82,11 @@ impl Bound {
         for listener in self.listeners {
             let listener = TcpListener::from_std(listener)?;
             acceptors.spawn(Arc::clone(&server).accept_all(listener));
+        }
+        let receiver = grpc::Receiver::new(server.routes.access.clone(), &server.routes.state);
+        for listener in self.otlp_listeners {
+            let listener = TcpListener::from_std(listener)?;
+            acceptors.spawn(receiver.clone().accept_all(listener));
         }
         shutdown.await;
         acceptors.shutdown().await;
@@ -185,23 +188,38 @@ impl Server {
 
     async fn respond(
         &self,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         address: SocketAddr,
         turn: Arc<Turn>,
     ) -> Result<Response<AnswerBody>, Infallible> {
-        let body = discard_body(request.body_mut()).await;
-        turn.answering();
-        if let Err(refusal) = body {
-            self.routes.count_refused(request.uri().path(), refusal.status);
-            return Ok(refusal.into_response(turn));
-        }
-        let asked = Asked {
-            peer: address.ip(),
-            method: request.method(),
-            uri: request.uri(),
-            headers: request.headers(),
+        let (head, mut incoming) = request.into_parts();
+        let asked =
+            Asked { peer: address.ip(), method: &head.method, uri: &head.uri, headers: &head.headers };
+        let (answer, seat) = match self.routes.reception(&asked) {
+            Reception::Needless => {
+                let whole = body::discard(&mut incoming).await;
+                turn.answering();
+                match whole {
+                    Ok(()) => self.routes.answer(&asked).await,
+                    Err(refusal) => (self.routes.refused(&asked, refusal), None),
+                }
+            }
+            // A body takes memory only of those who may send one.
+            Reception::Room { most_bytes, seat } => {
+                let body = body::receive(&mut incoming, most_bytes).await;
+                turn.answering();
+                match body {
+                    Ok(body) => (self.routes.answer_with_body(&asked, body).await, seat),
+                    Err(refusal) => (self.routes.refused(&asked, refusal), None),
+                }
+            }
+            Reception::Refused(refusal) => {
+                let is_whole = body::discard(&mut incoming).await.is_ok();
+                turn.answering();
+                let refusal = if is_whole { *refusal } else { refusal.with(CONNECTION, "close") };
+                (self.routes.refused(&asked, refusal), None)
+            }
         };
-        let (answer, seat) = self.routes.answer(&asked).await;
         if let Some(seat) = seat {
             turn.hold(seat);
         }
@@ -220,37 +238,8 @@ impl Server {
     }
 }
 
-/// Takes in a body that nobody reads. Its time is limited together with the head's.
-async fn discard_body(body: &mut Incoming) -> Result<(), Answer> {
-    if body.is_end_stream() {
-        return Ok(());
-    }
-    let limit = u64::try_from(BODY_MAX_BYTES).unwrap_or(u64::MAX);
-    if body.size_hint().lower() > limit {
-        return Err(too_large());
-    }
-    let mut body = Limited::new(body, BODY_MAX_BYTES);
-    while let Some(frame) = body.frame().await {
-        if let Err(error) = frame {
-            return Err(if error.is::<LengthLimitError>() { too_large() } else { cut_short() });
-        }
-    }
-    Ok(())
-}
-
-/// The rest of such a body is not awaited, so the connection cannot be kept.
-fn too_large() -> Answer {
-    let sentence = format!("The body is larger than {} KiB; nothing here needs one.", BODY_MAX_BYTES / 1024);
-    Answer::text(StatusCode::PAYLOAD_TOO_LARGE, &sentence).with(CONNECTION, "close")
-}
-
-fn cut_short() -> Answer {
-    let sentence = "The body of the request did not arrive whole, or not in time.";
-    Answer::text(StatusCode::REQUEST_TIMEOUT, sentence).with(CONNECTION, "close")
-}
-
 /// Whether a failed accept says something of one client and nothing of this machine.
-fn is_of_one_client(error: &io::Error) -> bool {
+pub(super) fn is_of_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -13,7 +13,7 @@ use crate::{
         metric,
         prometheus::selection::{COLLECTOR_OF_PARTS, collector_of},
     },
-    sample::{Kind, Limit, LimitSource, Part, Seconds, Target},
+    sample::{Kind, Limit, Part, Seconds, Target},
     severity::Table,
     snapshot::{AreaView, PartView, Snapshot, TargetView, Verdict},
 };
@@ -62,6 +62,10 @@ impl Presentation<'_> {
                     restarts: record.restarts,
                     episodes: record.episodes,
                     counts: record.counts,
+                    oldest_file_at: members
+                        .iter()
+                        .filter_map(|watched| watched.oldest_file_at)
+                        .min_by(f64::total_cmp),
                     areas,
                     rules: watch.budgets().rules_of(target),
                     parts,
@@ -70,6 +74,7 @@ impl Presentation<'_> {
                 }
             })
             .collect();
+        let targets = merged(targets);
         let mut targets: Vec<TargetView> = self.keep_most_important(targets, &mut left_out);
         targets.sort_by(|one, other| one.target.cmp(&other.target));
         let snapshot = Snapshot { tick, taken_at: at + self.wall_offset_secs, targets, member_count };
@@ -277,6 +282,22 @@ impl<'a> Room<'a> {
     }
 }
 
+/// A target that two collectors know is one; its areas are those of both already.
+fn merged(mut targets: Vec<TargetView>) -> Vec<TargetView> {
+    targets.sort_by(|one, other| one.target.cmp(&other.target));
+    targets.dedup_by(|again, first| {
+        let is_same = again.target == first.target;
+        if is_same {
+            first.members += again.members;
+            first.restarts += again.restarts;
+            first.episodes += again.episodes;
+            first.is_expected |= again.is_expected;
+        }
+        is_same
+    });
+    targets
+}
+
 fn by_name_and_pid(one: &AreaView, other: &AreaView) -> Ordering {
     (&one.area.name, one.pid).cmp(&(&other.area.name, other.pid))
 }
@@ -329,7 +350,7 @@ fn nearest_limit(parts: &[&WatchedArea]) -> Option<(Limit, Estimate)> {
 
 /// Whether a process counts against this very limit too.
 fn shares(limit: &Limit, other: &WatchedArea) -> bool {
-    limit.source != LimitSource::Rlimit
+    !limit.source.is_own()
         && other.limit.is_some_and(|theirs| {
             theirs.source == limit.source && theirs.value.to_bits() == limit.value.to_bits()
         })

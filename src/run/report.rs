@@ -3,7 +3,7 @@
 use super::watch::BudgetChange;
 use crate::{
     budget::table::Shown,
-    collect::{CollectError, attribution, process},
+    collect::{CollectError, attribution, directory, process},
     detect::{
         episode::{LeakState, Transition},
         finding::Finding,
@@ -106,6 +106,8 @@ fn needed(collector: &str) -> &'static str {
     } else if collector == attribution::NAME {
         "smaps and descriptors of other users' processes need root or CAP_SYS_PTRACE; without it most of their memory \
          stays unknown"
+    } else if collector == directory::NAME {
+        "the directories of the configuration must be readable by the exporter's user"
     } else {
         "the files below --path.sysfs and --path.procfs must be readable by the exporter's user"
     }

@@ -9,7 +9,7 @@ use super::{
     workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
-    collect::{ALL, Entry, Request, Stopwatch, paths::Paths},
+    collect::{ALL, Entry, Lent, Request, Stopwatch, paths::Paths},
     config::{Collectors, Config, Limits},
     detect::{attribution, episode::LeakState},
     export::{
@@ -17,6 +17,7 @@ use crate::{
         otlp::Pusher,
         own::{DroppedBy, Own},
     },
+    inbox::Inbox,
     sample::{Batch, Unread},
 };
 use std::{
@@ -60,6 +61,8 @@ pub(super) enum PusherChange {
 pub(super) struct Surroundings {
     pub(super) paths: Paths,
     pub(super) collectors: Vec<&'static str>,
+    /// What programs push.
+    pub(super) inbox: Arc<Inbox>,
     pub(super) own: Arc<Own>,
     pub(super) exposition: Arc<Exposition>,
     pub(super) clock: Clock,
@@ -275,6 +278,14 @@ impl Ticker {
         }
     }
 
+    /// What a collector knew that has nothing to do any more is gone: no batch of its own will say so.
+    fn forget_the_needless(&mut self, config: &Config) {
+        let nothing = Batch::new(self.surroundings.clock.now().steady);
+        for entry in wanted(&self.surroundings.collectors).filter(|entry| !(entry.is_needed)(config)) {
+            self.watch.take_in(entry.name, &nothing, &mut self.events);
+        }
+    }
+
     fn reconfigure(&mut self, change: Change) {
         let Change { config, pusher } = change;
         match start_workers(&config, &self.surroundings) {
@@ -284,6 +295,7 @@ impl Ticker {
         self.interval = config.sampling.interval;
         let terms = terms(&config, &self.surroundings.collectors);
         self.watch.reconfigure(terms, self.interval.as_secs_f64());
+        self.forget_the_needless(&config);
         self.watch.set_budgets(&config.sensitivity);
         self.watch.set_attribution(&config.attribution);
         self.watch.set_severity(config.severity.as_ref());
@@ -318,9 +330,11 @@ fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
 
 fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
     let shared = Arc::new(config.clone());
-    let jobs = wanted(&surroundings.collectors).map(|entry| {
-        let (config, paths) = (Arc::clone(&shared), surroundings.paths.clone());
-        let build: Build = Box::new(move || (entry.build)(&config, &paths));
+    let needed = wanted(&surroundings.collectors).filter(|entry| (entry.is_needed)(config));
+    let jobs = needed.map(|entry| {
+        let (paths, inbox) = (surroundings.paths.clone(), Arc::clone(&surroundings.inbox));
+        let (config, lent) = (Arc::clone(&shared), Lent { paths, inbox, instant });
+        let build: Build = Box::new(move || (entry.build)(&config, &lent));
         Job {
             build,
             every_ticks: shared.ticks_between_readings(entry.name),

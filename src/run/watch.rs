@@ -140,6 +140,10 @@ impl Watch {
     pub(super) fn explain(&mut self, now: Seconds) {
         let mut by_area: HashMap<Arc<str>, Vec<(Place, Suspect<'_>)>> = HashMap::new();
         for (place, watched, area) in places(&self.sources) {
+            // No other kind has memory that the kernel accounts to somebody else too.
+            if !matches!(watched.member.target.kind, Kind::Process | Kind::Cgroup | Kind::Host) {
+                continue;
+            }
             if let (state @ (LeakState::Suspected | LeakState::Confirmed), Some(finding)) =
                 (area.state(), area.finding())
             {

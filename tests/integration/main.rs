@@ -28,6 +28,7 @@ mod explained;
 mod golden;
 mod leaks;
 mod otlp_receivers;
+mod pushes;
 mod reloads;
 mod repository;
 mod restarts;

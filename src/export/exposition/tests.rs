@@ -20,6 +20,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         restarts: 0,
         episodes: 0,
         counts: Counts::default(),
+        oldest_file_at: None,
         areas: Vec::new(),
         rules: Vec::new(),
         parts: Vec::new(),

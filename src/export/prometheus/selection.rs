@@ -12,6 +12,8 @@ pub const fn collector_of(kind: Kind) -> &'static str {
         Kind::Process => "process",
         Kind::Cgroup => "cgroup",
         Kind::Host => "host",
+        Kind::Directory => "directory",
+        Kind::Application => "push",
     }
 }
 
@@ -112,14 +114,18 @@ mod tests {
             &["process"],
             Err("collect[] and exclude[] cannot be used together; use one of them"),
         );
-        let unknown = "unknown collector \"disk\"; known: process, cgroup, host, attribution";
+        let unknown =
+            "unknown collector \"disk\"; known: process, cgroup, host, attribution, directory, push";
         check(&["disk"], &[], Err(unknown));
         check(&[], &["disk"], Err(unknown));
     }
 
     #[test]
     fn every_kind_has_a_selectable_collector() {
-        let of_kinds = [Kind::Process, Kind::Cgroup, Kind::Host].map(collector_of);
-        assert_eq!([&of_kinds[..], &[COLLECTOR_OF_PARTS]].concat(), COLLECTORS);
+        let of_kinds =
+            [Kind::Process, Kind::Cgroup, Kind::Host, Kind::Directory, Kind::Application].map(collector_of);
+        let mut selectable = of_kinds.to_vec();
+        selectable.insert(3, COLLECTOR_OF_PARTS);
+        assert_eq!(selectable, COLLECTORS);
     }
 }

@@ -202,6 +202,9 @@ impl fmt::Display for Size {
             LimitSource::Cgroup => "cgroup",
             LimitSource::Rlimit => "process",
             LimitSource::Host => "machine",
+            LimitSource::Runtime => "runtime",
+            LimitSource::Configured => "configuration",
+            LimitSource::FileSystem => "file system",
         };
         write!(f, " <small>{whose} limit {}", Amount { value: limit.value, bytes })?;
         if limit.value > 0.0 {

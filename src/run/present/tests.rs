@@ -5,7 +5,7 @@ use crate::{
     config::{Attribution, written},
     detect::finding::Severity,
     run::watch::tests::{PROCESS, anon, member, terms, watching},
-    sample::{Anatomy, Batch, Measure, Member, Sample},
+    sample::{Anatomy, Batch, LimitSource, Measure, Member, Sample},
     severity::Row,
 };
 
@@ -209,4 +209,28 @@ fn parts_of_processes_add_up() {
     assert_eq!((heap.size, heap.growth, target.parts_read_at), (150.0, Some(2.0), Some(1070.0)));
     assert!((heap.confidence - 110.0 / 150.0).abs() < 1e-9, "{heap:?}");
     assert_eq!(target.fastest_part().map(|(part, growth)| (&*part.name, growth)), Some(("heap", 2.0)));
+}
+
+#[test]
+fn a_target_that_two_collectors_know_is_shown_once() {
+    let view = |name: &str, members: u32| TargetView {
+        target: Arc::new(Target { kind: Kind::Application, name: name.into() }),
+        info: crate::sample::TargetInfo::default(),
+        is_expected: members > 1,
+        members,
+        restarts: 1,
+        episodes: 0,
+        counts: crate::sample::Counts::default(),
+        oldest_file_at: None,
+        parts: Vec::new(),
+        parts_read_at: None,
+        areas: Vec::new(),
+        rules: Vec::new(),
+    };
+    let shown = merged(vec![view("web", 1), view("db", 1), view("web", 2)]);
+    let told: Vec<(&str, u32, u64, bool)> = shown
+        .iter()
+        .map(|target| (&*target.target.name, target.members, target.restarts, target.is_expected))
+        .collect();
+    assert_eq!(told, [("db", 1, 1, false), ("web", 3, 2, true)]);
 }

@@ -12,7 +12,7 @@ use crate::{
     budget::Budget,
     config::Sensitivity,
     detect::budget::{BudgetJudge, Change, Reading},
-    sample::{Area, Generation, Identity, LimitSource, Seconds, Target},
+    sample::{Area, Generation, Identity, Seconds, Target},
     snapshot::RuleView,
 };
 use std::{
@@ -192,7 +192,7 @@ impl BudgetedArea {
         if let Some(limit) = part.limit.filter(|limit| limit.value > 0.0) {
             let share = part.size / limit.value;
             together.share_alone = Some(together.share_alone.map_or(share, |highest| highest.max(share)));
-            if limit.source != LimitSource::Rlimit {
+            if !limit.source.is_own() {
                 together.shared_size += part.size;
                 together.shared_limit = together.shared_limit.max(limit.value);
             }

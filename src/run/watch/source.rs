@@ -5,6 +5,7 @@
 
 use super::Event;
 use crate::{
+    collect::{EVERY_AREA, NEVER_OF_ALL},
     detect::{
         episode::{LeakState, Transition},
         finding::{Finding, Pattern},
@@ -29,6 +30,8 @@ const INTERVAL_FACTOR: f64 = 4.0;
 const MOST_GONE: usize = 1_000;
 /// A target that has vanished keeps its counters this long, so that what ended it is still seen.
 const REMEMBER_GONE_SECS: f64 = 15.0 * 60.0;
+/// Two starts of one member differ by less than this, as the clocks do that they were read from.
+const SAME_START_SECS: f64 = 1.0;
 /// A generation of processes that lived for fewer ticks than this was a command, and its successor no restart.
 const LEAST_LIFE_TICKS: f64 = 10.0;
 
@@ -43,6 +46,14 @@ pub(in crate::run) struct Terms {
     pub(in crate::run) interval_secs: f64,
     /// Whether its targets can have budgets.
     pub(in crate::run) has_budgets: bool,
+}
+
+impl Terms {
+    /// Whether an area is judged.
+    fn judges(&self, area: &Arc<str>) -> bool {
+        let says = |word: &str| self.judged_areas.iter().any(|judged| **judged == *word);
+        self.judged_areas.contains(area) || (says(EVERY_AREA) && !NEVER_OF_ALL.contains(&&**area))
+    }
 }
 
 /// What is remembered of one collector's members and targets.
@@ -67,6 +78,8 @@ pub(in crate::run) struct WatchedMember {
     pub(super) seen: u64,
     /// What the kernel had counted when that was read last.
     pub(super) counts: Counts,
+    /// When the oldest file of a directory was written last.
+    pub(in crate::run) oldest_file_at: Option<Seconds>,
     pub(in crate::run) areas: Vec<WatchedArea>,
 }
 
@@ -121,7 +134,7 @@ impl Source {
         let factor = (before / now).max(now / before);
         for watched in self.members.values_mut() {
             for area in &mut watched.areas {
-                if factor > INTERVAL_FACTOR || !terms.judged_areas.contains(&area.area.name) {
+                if factor > INTERVAL_FACTOR || !terms.judges(&area.area.name) {
                     end_episode(&watched.member, area, events);
                     area.judge = None;
                 }
@@ -157,6 +170,17 @@ impl Source {
         for (identity, counts) in &batch.counted {
             self.take_in_counts(*identity, counts);
         }
+        for (identity, area) in &batch.ended {
+            self.end_area(*identity, area, desk);
+        }
+        for (identity, oldest_file_at) in &batch.oldest_files {
+            if let Some(watched) = self.members.get_mut(identity) {
+                watched.oldest_file_at = *oldest_file_at;
+            }
+        }
+        if batch.may_lack_members {
+            self.keep_the_unseen();
+        }
         self.forget_the_gone(batch.at, desk);
         self.close_generations(batch.at, desk.events);
     }
@@ -187,7 +211,10 @@ impl Source {
             record.info.clone_from(&member.info);
         }
         let mut watched = known.unwrap_or_else(|| WatchedMember::new(Arc::clone(member)));
-        watched.member = Arc::clone(member);
+        // A collector that starts anew may know a member for a shorter time than it was known here.
+        if watched.member.started_at >= member.started_at - SAME_START_SECS {
+            watched.member = Arc::clone(member);
+        }
         watched.seen = self.tick;
         let mut looked = false;
         for sample in samples {
@@ -229,7 +256,7 @@ impl Source {
         area.size = sample.size;
         area.limit = sample.limit.or(area.limit);
         area.sampled_at = at;
-        if !self.terms.judged_areas.contains(&area.area.name) {
+        if !self.terms.judges(&area.area.name) {
             return false;
         }
         let interval_secs = self.terms.interval_secs;
@@ -258,6 +285,29 @@ impl Source {
             finding: area.told(),
         });
         looked
+    }
+
+    /// Forgets an area that its member no longer has.
+    fn end_area(&mut self, identity: Identity, ended: &Area, desk: &mut Desk<'_>) {
+        let Some(watched) = self.members.get_mut(&identity) else { return };
+        let member = Arc::clone(&watched.member);
+        watched.areas.retain(|area| {
+            let stays = !is_same(&area.area, ended);
+            if !stays {
+                end_episode(&member, area, desk.events);
+            }
+            stays
+        });
+    }
+
+    /// Who was not seen goes on as it was.
+    fn keep_the_unseen(&mut self) {
+        for watched in self.members.values_mut().filter(|watched| watched.seen != self.tick) {
+            watched.seen = self.tick;
+            if let Some(record) = self.targets.get_mut(&watched.member.target) {
+                record.survivors += 1;
+            }
+        }
     }
 
     fn forget_the_gone(&mut self, at: Seconds, desk: &mut Desk<'_>) {
@@ -332,7 +382,7 @@ impl Source {
 
 impl WatchedMember {
     pub(super) fn new(member: Arc<Member>) -> Self {
-        Self { member, seen: 0, counts: Counts::default(), areas: Vec::new() }
+        Self { member, seen: 0, counts: Counts::default(), oldest_file_at: None, areas: Vec::new() }
     }
 }
 

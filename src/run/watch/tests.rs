@@ -289,3 +289,111 @@ fn each_collector_is_judged_at_its_own_interval() {
     let spoken: Vec<bool> = watch.members().map(|watched| watched.areas[0].finding().is_some()).collect();
     assert_eq!(spoken, [true, true], "sixty samples are enough at any interval");
 }
+
+/// What happened to the episodes of areas, and the areas that are left.
+fn areas_left(watch: &Watch) -> Vec<String> {
+    let mut left: Vec<String> =
+        watch.members().flat_map(|watched| &watched.areas).map(|area| area.area.name.to_string()).collect();
+    left.sort();
+    left
+}
+
+#[test]
+fn an_area_that_its_member_no_longer_has_is_forgotten_and_its_episode_ends() {
+    let mut watch = watching();
+    let leaking = member("web", 1, -1e6);
+    let sizes = (0..2_000u32).map(|tick| vec![(Arc::clone(&leaking), 1e8 + f64::from(tick) * 1e6)]);
+    feed(&mut watch, sizes, 0);
+    let mut batch = Batch::new(2_000.0 * INTERVAL_SECS);
+    batch.push(Arc::clone(&leaking), [Sample { area: Area::new("other", Unit::Bytes), ..anon(1.0) }]);
+    batch.ended.push((leaking.identity, Area::new("anon", Unit::Bytes)));
+    let mut events = Vec::new();
+    watch.take_in(PROCESS, &batch, &mut events);
+    let ends = events.iter().filter(|event| matches!(event, Event::Episode { finding: None, .. }));
+    assert_eq!((areas_left(&watch), ends.count()), (vec![String::from("other")], 1));
+}
+
+#[test]
+fn who_may_be_there_all_the_same_is_not_gone() {
+    let mut watch = watching();
+    feed(&mut watch, alone(&member("web", 1, 0.0), 60), 0);
+    let mut events = Vec::new();
+    let later = |secs: f64| Batch::new(60.0 * INTERVAL_SECS + secs);
+    let mut nobody = later(0.0);
+    nobody.may_lack_members = true;
+    watch.take_in(PROCESS, &nobody, &mut events);
+    assert_eq!((watch.members().count(), watch.targets().next().unwrap().1.members), (1, 1));
+    let younger = Arc::new(Member { started_at: 180.0, ..Arc::into_inner(member("web", 1, 0.0)).unwrap() });
+    let mut batch = later(3.0);
+    batch.push(younger, [anon(1e6)]);
+    watch.take_in(PROCESS, &batch, &mut events);
+    assert_eq!(restarts(&watch, "web"), 0);
+    assert!(watch.members().all(|watched| watched.member.started_at < 1.0), "it is as old as it was");
+    watch.take_in(PROCESS, &later(6.0), &mut events);
+    assert_eq!(watch.members().count(), 0);
+}
+
+#[test]
+fn every_area_is_judged_where_all_are_but_for_those_that_hold_others() {
+    let judged_areas = vec![crate::collect::EVERY_AREA.into()];
+    let mut watch = Watch::new(vec![Terms { judged_areas, ..terms(PROCESS, INTERVAL_SECS) }], INTERVAL_SECS);
+    let mut batch = Batch::new(0.0);
+    let named = |name: &str| Sample { area: Area::new(name, Unit::Bytes), ..anon(1.0) };
+    batch.push(member("web", 1, 0.0), ["bridge_cache", "heap", "heap_committed", "rss"].map(named));
+    watch.take_in(PROCESS, &batch, &mut Vec::new());
+    assert_eq!(watch.judged_count(), 2);
+}
+
+/// A program pushes a cache every so many ticks for four hours; it has leaked since it was old. What is told of it at its
+/// confirmation: area and pattern.
+fn confirmed_of_a_pushed_cache(every_ticks: u32, entries: impl Fn(f64) -> f64) -> Vec<(String, Pattern)> {
+    use crate::{
+        collect::{Collector as _, EVERY_AREA, Lent, Request, push},
+        config::Config,
+        inbox::{Inbox, Push, Pushed},
+    };
+    let inbox: Arc<Inbox> = Arc::default();
+    let lent =
+        Lent { paths: Default::default(), inbox: Arc::clone(&inbox), instant: crate::run::clock::instant };
+    let mut collector = push::PushCollector::new(&Config::default(), &lent);
+    let judged_areas = vec![EVERY_AREA.into()];
+    let mut watch =
+        Watch::new(vec![Terms { judged_areas, ..terms(push::NAME, INTERVAL_SECS) }], INTERVAL_SECS);
+    let mut told = Vec::new();
+    for tick in 0..4_800u32 {
+        let secs = f64::from(tick) * INTERVAL_SECS;
+        if tick.is_multiple_of(every_ticks) {
+            let area = |name: &str, unit, size| Pushed { area: Area::new(name, unit), size, limit: None };
+            let areas = vec![
+                area("bridge_cache", Unit::Bytes, 1e8 + secs * 2e4 + f64::from(tick * 7919 % 101) * 1e4),
+                area("bridge_cache_entries", Unit::Objects, entries(secs)),
+                area("steady", Unit::Bytes, 1e8 + f64::from(tick * 7919 % 101) * 1e5),
+            ];
+            inbox.put([Push { target: "checkout".into(), instance: String::new(), areas }]);
+        }
+        let batch = collector.collect(&Request { at: secs, ..Request::default() }).unwrap();
+        let mut events = Vec::new();
+        watch.take_in(push::NAME, &batch, &mut events);
+        for event in events {
+            if let Event::Episode { area, transition, finding: Some(finding), .. } = event
+                && transition.to == LeakState::Confirmed
+            {
+                told.push((area.name.to_string(), finding.pattern));
+            }
+        }
+    }
+    told
+}
+
+#[test]
+fn a_pushed_leaking_cache_is_named_whether_it_is_pushed_at_every_tick_or_once_a_minute() {
+    for every_ticks in [1, 20] {
+        let told = confirmed_of_a_pushed_cache(every_ticks, |_| 1e4);
+        assert_eq!(told, [(String::from("bridge_cache"), Pattern::CacheBloat)], "every {every_ticks} ticks");
+    }
+    let mut told = confirmed_of_a_pushed_cache(20, |secs| 1e4 + secs * 2.0);
+    told.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["bridge_cache", "bridge_cache_entries"]);
+    assert!(told.iter().all(|(_, pattern)| *pattern != Pattern::CacheBloat), "{told:?}");
+}

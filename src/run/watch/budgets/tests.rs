@@ -8,7 +8,7 @@ use crate::{
         present::Presentation,
         watch::{Terms, Watch},
     },
-    sample::{Batch, Limit, Member, Sample},
+    sample::{Batch, Limit, LimitSource, Member, Sample},
 };
 
 const INTERVAL_SECS: f64 = 3.0;

@@ -1,0 +1,169 @@
+//! OTLP over gRPC, on addresses of its own: the same messages, for the same clients, into the same inbox.
+//!
+//! Its connections are apart from those of the pages, so that neither can take the other's. Each is bounded in streams and
+//! buffers, and each call in time and size.
+
+use super::{
+    Pages, State,
+    access::{Audience, Client, Rule},
+    otlp,
+    push::SHUT,
+    seats::Seats,
+    serve::{ACCEPT_PAUSE, is_of_one_client},
+};
+use crate::inbox::Inbox;
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{HOST, HeaderValue},
+    server::conn::http2,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+    metrics_service_server::{MetricsService, MetricsServiceServer},
+};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tonic::{Status, body::Body, codec::CompressionEncoding, codegen::Service};
+use tracing::{debug, warn};
+
+/// Connections at once: a program holds one for as long as it runs.
+const CONNECTIONS: usize = 64;
+/// Calls at once, of all connections.
+const CALLS: usize = 8;
+/// And of one connection.
+const STREAMS: u32 = 4;
+/// What may wait unread on one connection, and of one call: the least that the protocol knows.
+const WINDOW_BYTES: u32 = 65_535;
+/// Bytes of the headers of a call.
+const HEAD_MAX_BYTES: u32 = 16 * 1024;
+/// Time for one call, its body included.
+const CALL_PATIENCE: Duration = Duration::from_secs(10);
+/// A connection on which nothing is heard for so long is asked whether it is still there.
+const STILL_THERE: Duration = Duration::from_secs(60);
+/// The value of the `handler` label.
+const HANDLER: &str = "otlp_grpc";
+
+/// Takes in OTLP over gRPC.
+#[derive(Clone)]
+pub(super) struct Receiver {
+    access: Arc<Rule>,
+    pages: Arc<dyn Pages>,
+    connections: Arc<Seats>,
+    calls: Arc<Seats>,
+    service: MetricsServiceServer<Taker>,
+}
+
+struct Taker(Arc<Inbox>);
+
+impl Receiver {
+    pub(super) fn new(access: Rule, state: &State) -> Self {
+        Self {
+            access: Arc::new(access),
+            pages: Arc::clone(&state.pages),
+            connections: Seats::new(CONNECTIONS),
+            calls: Seats::new(CALLS),
+            service: MetricsServiceServer::new(Taker(Arc::clone(&state.inbox)))
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(otlp::BODY_MAX_BYTES),
+        }
+    }
+
+    /// Accepts connections until it is dropped, and with it all that it accepted.
+    pub(super) async fn accept_all(self, listener: TcpListener) {
+        let mut conversations = tokio::task::JoinSet::new();
+        loop {
+            // Those that have ended give their memory back.
+            while conversations.try_join_next().is_some() {}
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    conversations.spawn(self.clone().converse(stream, address));
+                }
+                Err(error) if is_of_one_client(&error) => debug!(%error, "a client gave up"),
+                Err(error) => {
+                    warn!(%error, "cannot accept connections for OTLP; trying again");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn converse(self, stream: TcpStream, address: SocketAddr) {
+        let Some(_seat) = self.connections.take(address.ip()) else {
+            debug!(%address, "too many connections for OTLP; one was closed");
+            return;
+        };
+        let service = service_fn(|request| self.clone().respond(request, address.ip()));
+        let outcome = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_header_list_size(HEAD_MAX_BYTES)
+            .keep_alive_interval(STILL_THERE)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = outcome {
+            debug!(%address, %error, "a connection for OTLP ended early");
+        }
+    }
+
+    async fn respond(self, request: Request<Incoming>, peer: IpAddr) -> Result<Response<Body>, Infallible> {
+        let pages = Arc::clone(&self.pages);
+        let (response, code) = match self.call(request, peer).await {
+            Ok(response) => (response, 200),
+            Err((status, code)) => (status.into_http(), code),
+        };
+        pages.count_request(HANDLER, code);
+        Ok(response)
+    }
+
+    /// The answer of the service, or why it was not asked, with the code that HTTP has for that.
+    async fn call(
+        mut self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> Result<Response<Body>, (Status, u16)> {
+        // HTTP/2 names the host in the request line alone.
+        let host =
+            request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(host) = host
+            && !request.headers().contains_key(HOST)
+        {
+            request.headers_mut().insert(HOST, host);
+        }
+        let client = Client { peer, headers: request.headers(), uri_host: request.uri().host() };
+        self.access
+            .admit(Audience::Changers, &client)
+            .map_err(|sentence| (Status::permission_denied(sentence), 403))?;
+        let too_many = || (Status::resource_exhausted("too many calls at once; try again in a moment"), 503);
+        let _seat = self.calls.take(peer).ok_or_else(too_many)?;
+        match timeout(CALL_PATIENCE, self.service.call(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Err(_elapsed) => {
+                Err((Status::deadline_exceeded("the message did not arrive whole in time"), 408))
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Taker {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
+        let response = otlp::take_in(&self.0, request.into_inner());
+        response.map(tonic::Response::new).ok_or_else(|| Status::failed_precondition(SHUT))
+    }
+}
