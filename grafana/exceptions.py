@@ -2,7 +2,6 @@
 
 # Metrics that are agreed on and that the table does not have yet.
 ANNOUNCED = {
-    "memleak_directory_oldest_file_timestamp_seconds",
     "memleak_event_loop_lag_seconds",
     "memleak_exporter_source_success",
     "memleak_gc_collections_total",
