@@ -75,6 +75,7 @@ fn target(number: u32) -> TargetView {
         restarts: 0,
         episodes: 1,
         counts: Counts::default(),
+        event_loop_lag_secs: None,
         areas: AREAS.map(area).into(),
         rules: Vec::new(),
     }

@@ -9,13 +9,40 @@ mod descriptors;
 pub mod host;
 pub mod cgroup;
 pub mod process;
+pub mod application;
 
 use crate::{
-    config::Config,
+    config::{Config, Judged},
     sample::{Batch, Identity, Seconds},
 };
 use paths::Paths;
-use std::{collections::HashSet, io, sync::Arc};
+use std::{collections::HashSet, io, pin::Pin, sync::Arc, time::Duration};
+
+/// A program that a collector needs to be run to its end.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program and its arguments; no shell reads them.
+    pub arguments: Vec<String>,
+    /// It may write so much.
+    pub most_bytes: usize,
+    /// It may take so long.
+    pub timeout: Duration,
+}
+
+/// What a program will have written once it has ended, or why it did not, to follow its name.
+pub type Output = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
+
+/// Runs a program.
+pub type Spawn = fn(Program) -> Output;
+
+/// What a collector is lent by whoever builds it.
+#[derive(Clone, Debug)]
+pub struct Lent {
+    /// Where the kernel's trees are.
+    pub paths: Paths,
+    /// Starts programs, which no collector does by itself.
+    pub spawn: Spawn,
+}
 
 /// What a tick asks of a collector.
 #[derive(Clone, Debug)]
@@ -34,6 +61,15 @@ pub enum CollectError {
     Read {
         /// Which one.
         path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something without which nothing can be asked.
+    #[error("cannot start {what}")]
+    Start {
+        /// What.
+        what: &'static str,
         /// Why.
         #[source]
         source: io::Error,
@@ -58,10 +94,12 @@ pub struct Entry {
     pub name: &'static str,
     /// What it watches, to follow "watching" and "watch".
     pub watches: &'static str,
+    /// Whether the configuration gives it nothing to watch.
+    pub is_idle: fn(&Config) -> bool,
     /// Builds it from its piece of the configuration.
-    pub build: fn(&Config, &Paths) -> Box<dyn Collector>,
+    pub build: fn(&Config, &Lent) -> Box<dyn Collector>,
     /// The areas of its targets that are judged.
-    pub judged: fn(&Config) -> Vec<Arc<str>>,
+    pub judged: fn(&Config) -> Judged,
     /// Whether its targets can have budgets.
     pub has_budgets: bool,
 }
@@ -71,23 +109,34 @@ pub const ALL: &[Entry] = &[
     Entry {
         name: process::NAME,
         watches: "every process",
-        build: |config, paths| Box::new(process::ProcessCollector::new(config, paths)),
-        judged: |config| config.processes.judge.clone(),
+        is_idle: |_| false,
+        build: |config, lent| Box::new(process::ProcessCollector::new(config, &lent.paths)),
+        judged: |config| Judged::everywhere(config.processes.judge.clone()),
         has_budgets: true,
     },
     Entry {
         name: cgroup::NAME,
         watches: "every control group",
-        build: |config, paths| Box::new(cgroup::CgroupCollector::new(config, paths)),
-        judged: |config| config.cgroups.judge.clone(),
+        is_idle: |_| false,
+        build: |config, lent| Box::new(cgroup::CgroupCollector::new(config, &lent.paths)),
+        judged: |config| Judged::everywhere(config.cgroups.judge.clone()),
         has_budgets: false,
     },
     Entry {
         name: host::NAME,
         watches: "the machine itself",
-        build: |_, paths| Box::new(host::HostCollector::new(paths)),
-        judged: |config| config.host.judge.clone(),
+        is_idle: |_| false,
+        build: |_, lent| Box::new(host::HostCollector::new(&lent.paths)),
+        judged: |config| Judged::everywhere(config.host.judge.clone()),
         has_budgets: false,
+    },
+    Entry {
+        name: application::NAME,
+        watches: "the configured applications",
+        is_idle: |config| config.applications.is_empty(),
+        build: |config, lent| Box::new(application::ApplicationCollector::new(config, lent)),
+        judged: application::judged,
+        has_budgets: true,
     },
 ];
 

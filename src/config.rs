@@ -5,16 +5,19 @@
 //! [`Config`].
 
 pub mod written;
+pub mod applications;
 mod amount;
 mod collectors;
 mod duration;
 mod errors;
+mod judged;
 mod keys;
 mod limits;
 mod otel;
 mod otlp;
 mod processes;
 mod reader;
+pub mod selector;
 mod sensitivity;
 mod severity;
 pub(crate) mod size;
@@ -24,7 +27,11 @@ mod variables;
 #[cfg(test)]
 mod fixtures;
 
-pub use self::errors::{ConfigErrors, Place, Problem};
+pub use self::{
+    applications::Application,
+    errors::{ConfigErrors, Place, Problem},
+    judged::Judged,
+};
 
 use crate::{budget::Budget, severity::Table};
 use regex::Regex;
@@ -46,6 +53,8 @@ pub struct Config {
     pub cgroups: Cgroups,
     /// What of the machine itself is judged.
     pub host: Host,
+    /// Programs that tell of themselves; `applications`.
+    pub applications: Vec<Application>,
     /// Which plain rules stand beside the model, if any.
     pub sensitivity: Sensitivity,
     /// By which rows findings are graded, if not by the built-in ones; `severity`.
@@ -83,7 +92,7 @@ impl Default for Sampling {
 }
 
 /// The collectors that there are, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 3] = ["process", "cgroup", "host"];
+pub const COLLECTORS: [&str; 4] = ["process", "cgroup", "host", "application"];
 
 /// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
 /// rendering.

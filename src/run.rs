@@ -235,7 +235,7 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
         .collect();
     let watched: Vec<&str> = ALL
         .iter()
-        .filter(|entry| options.collectors.contains(&entry.name))
+        .filter(|entry| options.collectors.contains(&entry.name) && !(entry.is_idle)(config))
         .map(|entry| entry.watches)
         .collect();
     let watching = match watched.split_last() {

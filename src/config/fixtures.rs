@@ -48,11 +48,15 @@ fn show(config: &Config) -> String {
         )
     });
     let Config { sampling, collectors, processes, cgroups, host, limits, sensitivity, severity, .. } = config;
+    let applications: String =
+        config.applications.iter().map(|application| format!("\n{application:#?}")).collect();
+    // Files are found from the root of the repository.
+    let applications = applications.replace(env!("CARGO_MANIFEST_DIR"), ".");
     let rules = if sensitivity.is_off() { String::new() } else { show_rules(sensitivity) };
     let rows = severity.iter().flat_map(|table| &table.rows);
     let rows: String = rows.map(|row| format!("\nseverity: {row:?}")).collect();
     format!(
-        "{sampling:?}\n{collectors:?}\n{processes:#?}\n{cgroups:?}\n{host:?}\n{limits:?}\notlp: {}{rules}{rows}",
+        "{sampling:?}\n{collectors:?}\n{processes:#?}\n{cgroups:?}\n{host:?}\n{limits:?}\notlp: {}{rules}{rows}{applications}",
         otlp.as_deref().unwrap_or("off")
     )
 }

@@ -92,7 +92,7 @@ impl DroppedBy {
         match kind {
             Kind::Process => Some(Self::Processes),
             Kind::Cgroup => Some(Self::Cgroups),
-            Kind::Host => None,
+            Kind::Host | Kind::Application => None,
         }
     }
 
@@ -119,6 +119,7 @@ pub struct Own {
     collector_success: GaugeVec,
     collector_duration: HistogramVec,
     collector_errors: IntCounterVec,
+    source_success: GaugeVec,
     dropped: IntCounterVec,
     judging: Judging,
     reload_successful: IntGauge,
@@ -172,6 +173,7 @@ impl Own {
             collector_success: gauges(&registry, &own::COLLECTOR_SUCCESS)?,
             collector_duration: histograms(&registry, &own::COLLECTOR_DURATION, &STEP_SECS)?,
             collector_errors: counters(&registry, &own::COLLECTOR_ERRORS)?,
+            source_success: gauges(&registry, &own::SOURCE_SUCCESS)?,
             dropped: counters(&registry, &own::DROPPED)?,
             judging: Judging::new(&registry)?,
             reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
@@ -227,6 +229,16 @@ impl Own {
         let Errors { permission, read } = errors;
         self.collector_errors.with_label_values(&[collector, REASON_PERMISSION]).inc_by(permission);
         self.collector_errors.with_label_values(&[collector, REASON_READ]).inc_by(read);
+    }
+
+    /// A configured source told what it was asked for, or did not.
+    pub fn source_answered(&self, source: &str, worked: bool) {
+        self.source_success.with_label_values(&[source]).set(f64::from(u8::from(worked)));
+    }
+
+    /// Another configuration may have other sources.
+    pub fn forget_sources(&self) {
+        self.source_success.reset();
     }
 
     /// A limit left out so many things at this tick.

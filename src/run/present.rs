@@ -57,8 +57,9 @@ impl Presentation<'_> {
                     restarts: record.restarts,
                     episodes: record.episodes,
                     counts: record.counts,
+                    event_loop_lag_secs: record.event_loop_lag_secs,
                     areas,
-                    rules: watch.budgets().rules_of(target),
+                    rules: watch.rules_of(target),
                     is_expected: record.is_expected,
                 }
             })

@@ -9,7 +9,8 @@ use super::{
     workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
-    collect::{ALL, Entry, Request, paths::Paths},
+    act::spawn,
+    collect::{ALL, Entry, Lent, Request, paths::Paths},
     config::{Collectors, Config, Limits},
     detect::episode::LeakState,
     export::{
@@ -212,6 +213,10 @@ impl Ticker {
         own.reads_failed(name, batch.errors);
         own.members_dropped(name, batch.dropped_members);
         self.reporter.permission_errors(name, batch.errors.permission);
+        for outcome in &batch.sources {
+            own.source_answered(&outcome.name, outcome.failure.is_none());
+            self.reporter.source(outcome);
+        }
     }
 
     /// Logs and counts what happened at this tick.
@@ -268,6 +273,8 @@ impl Ticker {
             Ok(workers) => self.workers = workers,
             Err(error) => tracing::error!(%error, "cannot start a collector's thread; the old ones go on"),
         }
+        // Which sources there are is known anew with their first answers.
+        self.surroundings.own.forget_sources();
         self.interval = config.sampling.interval;
         let terms = terms(&config, &self.surroundings.collectors);
         self.watch.reconfigure(terms, self.interval.as_secs_f64());
@@ -294,7 +301,7 @@ fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
             let interval = config.sampling.interval * config.ticks_between_readings(entry.name);
             Terms {
                 collector: entry.name,
-                judged_areas: (entry.judged)(config),
+                judged: (entry.judged)(config),
                 interval_secs: interval.as_secs_f64(),
                 has_budgets: entry.has_budgets,
             }
@@ -306,7 +313,8 @@ fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Resul
     let shared = Arc::new(config.clone());
     let jobs = wanted(&surroundings.collectors).map(|entry| {
         let (config, paths) = (Arc::clone(&shared), surroundings.paths.clone());
-        let build: Build = Box::new(move || (entry.build)(&config, &paths));
+        let lent = Lent { paths, spawn: spawn::output };
+        let build: Build = Box::new(move || (entry.build)(&config, &lent));
         Job {
             build,
             every_ticks: shared.ticks_between_readings(entry.name),

@@ -20,6 +20,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         restarts: 0,
         episodes: 0,
         counts: Counts::default(),
+        event_loop_lag_secs: None,
         areas: Vec::new(),
         rules: Vec::new(),
     };

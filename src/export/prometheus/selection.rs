@@ -12,6 +12,7 @@ pub const fn collector_of(kind: Kind) -> &'static str {
         Kind::Process => "process",
         Kind::Cgroup => "cgroup",
         Kind::Host => "host",
+        Kind::Application => "application",
     }
 }
 
@@ -99,13 +100,13 @@ mod tests {
             &["process"],
             Err("collect[] and exclude[] cannot be used together; use one of them"),
         );
-        check(&["disk"], &[], Err("unknown collector \"disk\"; known: process, cgroup, host"));
-        check(&[], &["disk"], Err("unknown collector \"disk\"; known: process, cgroup, host"));
+        check(&["disk"], &[], Err("unknown collector \"disk\"; known: process, cgroup, host, application"));
+        check(&[], &["disk"], Err("unknown collector \"disk\"; known: process, cgroup, host, application"));
     }
 
     #[test]
     fn every_kind_has_a_selectable_collector() {
-        let selectable = [Kind::Process, Kind::Cgroup, Kind::Host].map(collector_of);
+        let selectable = [Kind::Process, Kind::Cgroup, Kind::Host, Kind::Application].map(collector_of);
         assert_eq!(selectable, COLLECTORS);
     }
 }

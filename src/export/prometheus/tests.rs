@@ -19,6 +19,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         restarts: 3,
         episodes: 1,
         counts: Counts::default(),
+        event_loop_lag_secs: None,
         areas,
         rules: Vec::new(),
     }

@@ -181,6 +181,8 @@ impl fmt::Display for Size {
             LimitSource::Cgroup => "cgroup",
             LimitSource::Rlimit => "process",
             LimitSource::Host => "machine",
+            LimitSource::Runtime => "runtime",
+            LimitSource::Configured => "configured",
         };
         write!(f, " <small>{whose} limit {}", Amount { value: limit.value, bytes })?;
         if limit.value > 0.0 {

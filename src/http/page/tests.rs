@@ -32,6 +32,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         restarts: 0,
         episodes: 0,
         counts: Counts::default(),
+        event_loop_lag_secs: None,
         areas,
         rules: Vec::new(),
     }

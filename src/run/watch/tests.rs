@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::sample::{Generation, Kind, Limit, LimitSource, Sample, Seconds, TargetInfo, Unit};
-use crate::{config::Processes, detect::finding::Pattern};
+use crate::{
+    config::{Judged, Processes},
+    detect::finding::Pattern,
+};
 
 const INTERVAL_SECS: f64 = 3.0;
 pub(in crate::run) const PROCESS: &str = "process";
@@ -26,7 +29,8 @@ pub(in crate::run) fn anon(size: f64) -> Sample {
 
 /// The terms of a collector of anonymous memory.
 pub(in crate::run) fn terms(collector: &'static str, interval_secs: f64) -> Terms {
-    Terms { collector, judged_areas: vec!["anon".into()], interval_secs, has_budgets: collector == PROCESS }
+    let judged = Judged::everywhere(vec!["anon".into()]);
+    Terms { collector, judged, interval_secs, has_budgets: collector == PROCESS }
 }
 
 pub(in crate::run) fn watching_every(interval_secs: f64) -> Watch {
@@ -175,7 +179,7 @@ fn two_areas_of_one_process_name_what_they_show_together() {
         let caching = member("cache", 7, -86_400.0);
         let mut watch = Watch::new(
             vec![Terms {
-                judged_areas: vec!["store".into(), "store_entries".into()],
+                judged: Judged::everywhere(vec!["store".into(), "store_entries".into()]),
                 ..terms(PROCESS, INTERVAL_SECS)
             }],
             INTERVAL_SECS,
@@ -225,7 +229,8 @@ fn a_reload_keeps_what_was_learned_unless_it_no_longer_fits() {
 /// anonymous memory is flat but for some noise, and its page cache fills.
 fn confirmed_for_its_page_cache(judged_areas: Vec<Arc<str>>, seed: u32) -> u64 {
     const PAGE: f64 = 4096.0;
-    let mut watch = Watch::new(vec![Terms { judged_areas, ..terms(PROCESS, 30.0) }], 30.0);
+    let mut watch =
+        Watch::new(vec![Terms { judged: Judged::everywhere(judged_areas), ..terms(PROCESS, 30.0) }], 30.0);
     let reader = member("indexer", 1 + seed, 0.0);
     let mut noise = 0.0;
     for tick in 0..7 * 2880u32 {
