@@ -324,6 +324,8 @@ pub struct Batch {
     pub counted: Vec<(Identity, Counts)>,
     /// By how much the event loop is late, in seconds, of the members that tell.
     pub event_loop_lags: Vec<(Identity, Seconds)>,
+    /// Targets that did not answer this time: their members are not here and are not gone.
+    pub silent: Vec<Arc<Target>>,
     /// Targets that the configuration expects, whether they run or not.
     pub expected: Vec<Arc<Target>>,
     /// What could not be read, by reason.

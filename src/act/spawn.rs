@@ -6,7 +6,7 @@
 
 use crate::collect::{Output, Program};
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, Command},
@@ -27,10 +27,10 @@ async fn run(program: Program) -> Result<Vec<u8>, String> {
     let outcome = tokio::time::timeout(timeout, read_to_the_end(&mut child, most_bytes)).await;
     let outcome =
         outcome.unwrap_or_else(|_elapsed| Err(format!("took more than {timeout:?} and was killed")));
-    if outcome.is_ok() {
-        group.0 = None;
-    }
-    outcome
+    let (bytes, status) = outcome?;
+    // It was waited for: its number may be somebody else's by now.
+    group.0 = None;
+    if status.success() { Ok(bytes) } else { Err(format!("ended with {status}")) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place that starts programs")]
@@ -50,7 +50,7 @@ fn start(arguments: &[String]) -> Result<Child, String> {
         .map_err(|error| format!("cannot be started: {error}"))
 }
 
-async fn read_to_the_end(child: &mut Child, most_bytes: usize) -> Result<Vec<u8>, String> {
+async fn read_to_the_end(child: &mut Child, most_bytes: usize) -> Result<(Vec<u8>, ExitStatus), String> {
     let mut bytes = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         let most = u64::try_from(most_bytes).unwrap_or(u64::MAX);
@@ -61,7 +61,7 @@ async fn read_to_the_end(child: &mut Child, most_bytes: usize) -> Result<Vec<u8>
         return Err(format!("wrote more than {most_bytes} bytes and was killed"));
     }
     let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
-    if status.success() { Ok(bytes) } else { Err(format!("ended with {status}")) }
+    Ok((bytes, status))
 }
 
 /// The process group of a child that may still run.
@@ -113,15 +113,19 @@ mod tests {
         let mark = format!("{}.{}", 3600, std::process::id());
         let script = format!("sleep {mark} & sleep {mark}");
         check(&["sh", "-c", &script], Duration::from_millis(200), Err("took more than 200ms and was killed"));
-        let lives = |entry: std::fs::DirEntry| {
+        let lives = |entry: &std::fs::DirEntry| {
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&line).replace('\0', " ").contains(&format!("sleep {mark}"))
         };
-        // What was killed is there until it was reaped, but has no arguments any more.
-        let left = std::fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok());
-        assert_eq!(left.filter_map(|entry| lives(entry).then_some(())).count(), 0);
+        // What was killed is there until it was reaped, but has no arguments any more. A busy machine takes its time.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let is_left = || std::fs::read_dir("/proc").unwrap().flatten().any(|entry| lives(&entry));
+        for _ in 0..600 {
+            if !is_left() {
+                return;
+            }
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
+        }
+        panic!("something of {script:?} is left");
     }
 }

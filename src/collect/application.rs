@@ -233,8 +233,13 @@ impl Asked {
         } else if failures > 0 {
             self.failing_since.get_or_insert(batch.at);
         }
-        if self.failing_since.is_some_and(|since| batch.at - since > GONE_AFTER_SECS) {
-            (self.member, self.started_at_millis) = (None, None);
+        if let Some(since) = self.failing_since {
+            if batch.at - since <= GONE_AFTER_SECS {
+                batch.silent.push(Arc::clone(&self.target));
+            } else {
+                (self.member, self.started_at_millis) = (None, None);
+            }
+            return;
         }
         let Some(member) = self.member.clone() else { return };
         if let Some(told) = page {

@@ -165,7 +165,10 @@ pub(super) fn applications(field: &Field<'_>, files: Files<'_>, problems: &mut P
 }
 
 fn application(item: &Field<'_>, files: Files<'_>, problems: &mut Problems) -> Option<Application> {
+    let before = problems.len();
     let section = item.section(APPLICATION, problems)?;
+    // An unknown key was meant as one that is missing; its own problem is enough.
+    let is_complete = problems.len() == before;
     let name = name(&section, problems);
     let prometheus = section.field("prometheus").and_then(|field| url(&field, problems));
     let prefix = section.field("prefix").and_then(|field| field.text("a prefix of names", problems));
@@ -177,7 +180,7 @@ fn application(item: &Field<'_>, files: Files<'_>, problems: &mut Problems) -> O
     }
     check_names(&areas, problems);
     let areas: Vec<ApplicationArea> = areas.into_iter().map(|(_, area)| area).collect();
-    if !has_endpoint && section.field("areas").is_none() {
+    if is_complete && !has_endpoint && section.field("areas").is_none() {
         section.wrong(problems, "tells nothing; add `prometheus`, the URL of its metrics, or `areas`");
     }
     let prefix = prefix.unwrap_or_default().to_owned();
@@ -227,10 +230,14 @@ fn access(section: &Section<'_>, files: Files<'_>, problems: &mut Problems) -> A
 }
 
 fn basic(field: &Field<'_>, files: Files<'_>, problems: &mut Problems) -> Option<Credentials> {
+    let before = problems.len();
     let section = field.section("applications[].basic_auth", problems)?;
+    let is_complete = problems.len() == before;
     let mut text = |key: &str, what: &str| {
         let Some(field) = section.field(key) else {
-            section.wrong(problems, format!("has no `{key}`; add {what}"));
+            if is_complete {
+                section.wrong(problems, format!("has no `{key}`; add {what}"));
+            }
             return None;
         };
         field.text(what, problems).map(|text| (text.to_owned(), field))
@@ -252,8 +259,8 @@ fn area(
     files: Files<'_>,
     problems: &mut Problems,
 ) -> Option<ApplicationArea> {
-    let section = item.section(AREA, problems)?;
     let before = problems.len();
+    let section = item.section(AREA, problems)?;
     let name = area_name(&section, problems);
     let units = [("bytes", Unit::Bytes), ("objects", Unit::Objects)];
     let unit = section.field("unit").map_or(Some(Unit::Bytes), |field| field.one_of(&units, problems));

@@ -51,13 +51,17 @@ impl Application {
     fn account(&self, page: &str, pointer: &str) -> f64 {
         let (_, text) = get(&self.url(page));
         let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        json.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{pointer}: {text}"))
+        json.pointer(pointer)
+            .and_then(serde_json::Value::as_f64)
+            .unwrap_or_else(|| panic!("{pointer}: {text}"))
     }
 }
 
 fn installed(name: &str) -> PathBuf {
     let programs = std::env::var_os("MEMLEAK_TEST_PROGRAMS");
-    let path = PathBuf::from(programs.expect("MEMLEAK_TEST_PROGRAMS: run tests/run")).join("applications").join(name);
+    let path = PathBuf::from(programs.expect("MEMLEAK_TEST_PROGRAMS: run tests/run"))
+        .join("applications")
+        .join(name);
     assert!(path.is_file() || path.is_dir(), "{}: tests/programs/build provides it", path.display());
     path
 }
@@ -84,12 +88,10 @@ fn source(scrape: &Scrape, name: &str) -> Option<f64> {
     scrape.value("memleak_exporter_source_success", &[("source", name)])
 }
 
-#[test]
-fn node_tells_of_its_heap_and_every_origin_makes_an_area() {
-    let node = Application::start(program("node"), &[&installed("node/app.js").display().to_string()]);
-    let scratch = Scratch::new("node");
+/// An application with areas of every origin.
+fn configuration_of(node: &Application, scratch: &Scratch) -> String {
     let (pool, config_file) = (scratch.write("pool", "17\n"), scratch.write("security", &"x".repeat(12_345)));
-    let configuration = format!(
+    format!(
         "{SAMPLING}applications:\n- name: checkout\n  prometheus: {metrics}\n  areas:\n  \
          - {{name: rate_limiter, limit: 50MB, metric: 'rate_limiter_bytes{{shard=\"a\"}}', entries: rate_limiter_keys}}\n  \
          - {{name: bridge_cache, json: '{memory}', field: /caches/bridge/bytes, entries: /caches/bridge/entries}}\n  \
@@ -101,7 +103,14 @@ fn node_tells_of_its_heap_and_every_origin_makes_an_area() {
         memory = node.url("/debug/memory"),
         pool = pool.display(),
         config = config_file.display(),
-    );
+    )
+}
+
+#[test]
+fn node_tells_of_its_heap_and_every_origin_makes_an_area() {
+    let node = Application::start(program("node"), &[&installed("node/app.js").display().to_string()]);
+    let scratch = Scratch::new("node");
+    let configuration = configuration_of(&node, &scratch);
     let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS);
     let page = "/debug/memory";
     for (area, pointer) in
@@ -124,7 +133,15 @@ fn node_tells_of_its_heap_and_every_origin_makes_an_area() {
         agrees(&exporter, ("checkout", area), || exactly);
     }
     let scrape = exporter.scrape();
-    let judged = ["heap", "external", "array_buffers", "rate_limiter", "bridge_cache", "bridge_cache_entries", "timers"];
+    let judged = [
+        "heap",
+        "external",
+        "array_buffers",
+        "rate_limiter",
+        "bridge_cache",
+        "bridge_cache_entries",
+        "timers",
+    ];
     for area in judged {
         assert!(is_judged(&scrape, "checkout", area), "{area} is not judged");
     }
@@ -145,7 +162,13 @@ fn node_tells_of_its_heap_and_every_origin_makes_an_area() {
     }
     assert_eq!(scrape.area("memleak_area_limit_objects", "checkout", "timers"), Some(1000.0));
     assert!(scrape.value("memleak_target_info", &[("target", "checkout"), ("runtime", "node")]).is_some());
-    let sources = ["checkout", "checkout/rate_limiter", "checkout/bridge_cache", "checkout/http_pool", "checkout/security_config"];
+    let sources = [
+        "checkout",
+        "checkout/rate_limiter",
+        "checkout/bridge_cache",
+        "checkout/http_pool",
+        "checkout/security_config",
+    ];
     assert_eq!(sources.map(|name| source(&scrape, name)), [Some(1.0); 5]);
     let (status, others) = get(&exporter.url("/metrics?exclude[]=application"));
     assert_eq!((status, others.contains("checkout\",kind")), (200, false));
@@ -160,7 +183,8 @@ fn three_libraries_on_a_jvm_tell_what_the_jvm_tells() {
     let pages = ["micrometer", "client", "simpleclient"];
     let applications: String =
         pages.iter().map(|page| format!("- {{name: {page}, prometheus: {}/{page}}}\n", jvm.base)).collect();
-    let exporter = Exporter::start_configured(&scratch, &format!("{SAMPLING}applications:\n{applications}"), &FLAGS);
+    let exporter =
+        Exporter::start_configured(&scratch, &format!("{SAMPLING}applications:\n{applications}"), &FLAGS);
     for page in pages {
         for area in ["heap", "heap_committed", "heap_after_gc", "metaspace", "direct_buffers"] {
             agrees(&exporter, (page, area), || jvm.account("/account", &format!("/{area}")));
@@ -169,7 +193,8 @@ fn three_libraries_on_a_jvm_tell_what_the_jvm_tells() {
         let limit = scrape.area("memleak_area_limit_bytes", page, "heap").expect("a limit");
         assert!((limit - jvm.account("/account", "/heap_max")).abs() < 0.02 * limit, "{page}: {limit}");
         assert!(is_judged(&scrape, page, "heap_after_gc") && !is_judged(&scrape, page, "heap"), "{page}");
-        let pools = scrape.all("memleak_area_size_bytes", &[("target", page)]);
+        let of_page = [("target", page)];
+        let pools = scrape.all("memleak_area_size_bytes", &of_page);
         assert!(pools.filter(|series| series.labels["area"].starts_with("pool_")).count() >= 7, "{page}");
     }
 }
@@ -220,7 +245,9 @@ fn python_tells_and_a_new_process_is_a_restart() {
     wait_for("ticks", PATIENCE, || (exporter.ticks() >= begun + 12.0).then_some(()));
     python.process.signal(rustix::process::Signal::KILL);
     python.process.wait(PATIENCE);
-    exporter.scrape_until("the source to fail", PATIENCE, |scrape| (source(scrape, "orders")? == 0.0).then_some(()));
+    exporter.scrape_until("the source to fail", PATIENCE, |scrape| {
+        (source(scrape, "orders")? == 0.0).then_some(())
+    });
     let size = exporter.scrape().area("memleak_area_size_bytes", "orders", "rss");
     assert!(size.is_some(), "it keeps its last value for a while");
     let _again = Application::python(&[&port]);
@@ -240,7 +267,11 @@ fn serve(answer: impl Fn(&[String], &mut TcpStream) + Send + Sync + 'static) -> 
             let answer = Arc::clone(&answer);
             thread::spawn(move || {
                 let reader = BufReader::new(stream.try_clone().expect("a socket"));
-                let head = reader.lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect::<Vec<_>>();
+                let head = reader
+                    .lines()
+                    .map_while(Result::ok)
+                    .take_while(|line| !line.is_empty())
+                    .collect::<Vec<_>>();
                 answer(&head, &mut stream);
             });
         }
@@ -250,14 +281,28 @@ fn serve(answer: impl Fn(&[String], &mut TcpStream) + Send + Sync + 'static) -> 
 
 fn reply(stream: &mut TcpStream, head: &str, body: &str) {
     let length = body.len();
-    let _client_left = write!(stream, "HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    let _client_left =
+        write!(stream, "HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
 }
 
-#[test]
-fn hostile_sources_are_bounded_named_and_harm_no_other() {
-    let good = Application::python(&[]);
-    let sent = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&sent);
+/// Hostile sources and what is said of them.
+const HOSTILE: [(&str, &str); 11] = [
+    ("endless", "more than 16 MB"),
+    ("hanging", "gives no answer within"),
+    ("garbage", "line 1 is no metric"),
+    ("elsewhere", "redirects to another host"),
+    ("locked", "asks who we are (401)"),
+    ("closed", "Connection refused"),
+    ("odd/json", "more than 1 MB"),
+    ("odd/file", "holds more than 64 KiB"),
+    ("odd/yes", "wrote more than 65536 bytes"),
+    ("odd/sleep", "gives no answer within"),
+    ("odd/fails", "ended with exit status: 1"),
+];
+
+/// Hostile sources beside a good one; what the endless one has sent is counted.
+fn hostile_configuration(sent: &Arc<AtomicU64>, good: &str) -> String {
+    let counted = Arc::clone(sent);
     let endless = serve(move |_, stream| {
         let _client_left = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n");
         let lines = "endless_bytes{x=\"1\"} 1\n".repeat(1000);
@@ -272,13 +317,12 @@ fn hostile_sources_are_bounded_named_and_harm_no_other() {
     let elsewhere = serve(|_, stream| reply(stream, "302 Found\r\nlocation: http://127.0.0.2:1/metrics", ""));
     let locked = serve(|head, stream| {
         // me:hunter2
-        let is_known = head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Basic bWU6aHVudGVyMg=="));
+        let is_known =
+            head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Basic bWU6aHVudGVyMg=="));
         let head = if is_known { "200 OK" } else { "401 Unauthorized\r\nwww-authenticate: Basic" };
         reply(stream, head, "locked_bytes 77\n");
     });
-    let scratch = Scratch::new("hostile");
-    scratch.write("password", "hunter2\n");
-    let configuration = format!(
+    format!(
         "{SAMPLING}applications:\n- {{name: endless, prometheus: '{endless}/'}}\n- {{name: hanging, prometheus: '{hanging}/'}}\n\
          - {{name: garbage, prometheus: '{garbage}/?key=hunter2'}}\n- {{name: elsewhere, prometheus: '{elsewhere}/'}}\n\
          - {{name: locked, prometheus: '{locked}/'}}\n- {{name: closed, prometheus: 'http://127.0.0.1:{closed}/'}}\n\
@@ -287,30 +331,27 @@ fn hostile_sources_are_bounded_named_and_harm_no_other() {
          - {{name: odd, areas: [{{name: json, json: '{endless}/'}}, {{name: file, file: /dev/zero}}, {{name: yes, command: [yes]}}, \
          {{name: sleep, command: [sleep, '3600']}}, {{name: fails, command: ['false']}}]}}\n\
          - {{name: good, prometheus: '{good}'}}\n",
-        good = good.url("/metrics"),
         closed = free_port(),
-    );
+    )
+}
+
+#[test]
+fn hostile_sources_are_bounded_named_and_harm_no_other() {
+    let good = Application::python(&[]);
+    let sent = Arc::new(AtomicU64::new(0));
+    let scratch = Scratch::new("hostile");
+    scratch.write("password", "hunter2\n");
+    let configuration = hostile_configuration(&sent, &good.url("/metrics"));
     let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS);
-    let hostile = [
-        ("endless", "more than 16 MB"),
-        ("hanging", "gives no answer within"),
-        ("garbage", "line 1 is no metric"),
-        ("elsewhere", "redirects to another host"),
-        ("locked", "asks who we are (401)"),
-        ("closed", "Connection refused"),
-        ("odd/json", "more than 1 MB"),
-        ("odd/file", "holds more than 64 KiB"),
-        ("odd/yes", "wrote more than 65536 bytes"),
-        ("odd/sleep", "gives no answer within"),
-        ("odd/fails", "ended with exit status: 1"),
-    ];
     exporter.scrape_until("all sources to be asked", PATIENCE, |scrape| {
-        (hostile.iter().all(|(name, _)| source(scrape, name) == Some(0.0)) && source(scrape, "unlocked") == Some(1.0))
-            .then_some(())
+        (HOSTILE.iter().all(|(name, _)| source(scrape, name) == Some(0.0))
+            && source(scrape, "unlocked") == Some(1.0))
+        .then_some(())
     });
     agrees(&exporter, ("unlocked", "cache"), || 77.0);
     // The others are asked on and on.
-    let sampled_at = |scrape: &Scrape| scrape.area("memleak_area_last_sample_timestamp_seconds", "good", "rss");
+    let sampled_at =
+        |scrape: &Scrape| scrape.area("memleak_area_last_sample_timestamp_seconds", "good", "rss");
     let before = exporter.scrape_until("the good one", PATIENCE, sampled_at);
     exporter.scrape_until("the good one to be sampled on", PATIENCE, |scrape| {
         (sampled_at(scrape)? >= before + 12.0).then_some(())
@@ -319,13 +360,19 @@ fn hostile_sources_are_bounded_named_and_harm_no_other() {
     let resident = scrape.value("process_resident_memory_bytes", &[]).expect("told");
     assert!(resident < 48e6, "{resident} bytes");
     let said = exporter.process.output();
-    for (name, cause) in hostile {
-        let lines: Vec<&str> =
-            said.lines().filter(|line| line.contains("source fails") && line.contains(&format!("source={name} "))).collect();
+    for (name, cause) in HOSTILE {
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("source fails") && line.contains(&format!("source={name} ")))
+            .collect();
         // Who is slow on a busy machine may be said again after it worked; these never do.
         assert_eq!(lines.len(), 1, "{name}: {lines:?}");
         // A gigabyte may also take too long.
-        assert!(lines[0].contains(cause) || (name.contains("endless") && lines[0].contains("no answer")), "{}", lines[0]);
+        assert!(
+            lines[0].contains(cause) || (name.contains("endless") && lines[0].contains("no answer")),
+            "{}",
+            lines[0]
+        );
     }
     assert!(!said.contains("hunter2"), "a secret is in the log");
     let readings = scrape.value("memleak_exporter_ticks_total", &[]).expect("told") + 1.0;

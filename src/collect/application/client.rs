@@ -129,7 +129,10 @@ fn redirected(url: &Uri, headers: &HeaderMap) -> Result<Uri, String> {
     let location: Uri = location.and_then(|location| location.parse().ok()).ok_or_else(elsewhere)?;
     let is_same = |uri: &Uri| uri.scheme() == url.scheme() && uri.authority() == url.authority();
     let mut parts = url.clone().into_parts();
-    if location.authority().is_some() && !is_same(&location) || !location.path().starts_with('/') {
+    if location.authority().is_some() && !is_same(&location)
+        || !location.path().starts_with('/')
+        || location.path().starts_with("//")
+    {
         return Err(elsewhere());
     }
     parts.path_and_query = location.path_and_query().cloned();

@@ -90,7 +90,8 @@ impl Pull {
                 }
                 Place::File(path) => file(path, pending).await?,
                 Place::Command(arguments) => {
-                    let (arguments, timeout) = (arguments.clone(), means.timeout);
+                    // Beyond that nobody waits for it, which ends it too; the bound is its own all the same.
+                    let (arguments, timeout) = (arguments.clone(), means.timeout * 2);
                     (means.spawn)(Program { arguments, most_bytes: MOST_TEXT_BYTES, timeout }).await?
                 }
             };

@@ -3,12 +3,12 @@
 //! Names are those that client libraries write for Prometheus, and those of OpenTelemetry's conventions as its exporters
 //! spell them there. Where several rows tell the same, the first one that is told counts.
 //!
-//! - Node: prom-client's default metrics, `v8js.*` and `nodejs.*`
-//! - JVM: Micrometer, client_java and jmx_exporter with old and new names, `jvm.*`
-//! - Go: client_golang, `go.*`
-//! - CPython: prometheus_client, `cpython.*`
-//! - .NET: prometheus-net, `dotnet.*`
-//! - Ruby: prometheus_exporter
+//! - Node: `prom-client`'s default metrics, `v8js.*` and `nodejs.*`
+//! - JVM: Micrometer, `client_java` and `jmx_exporter` with old and new names, `jvm.*`
+//! - Go: `client_golang`, `go.*`
+//! - Python: `prometheus_client`, `cpython.*`
+//! - .NET: `prometheus-net`, `dotnet.*`
+//! - Ruby: `prometheus_exporter`
 
 use crate::sample::Counter;
 use std::collections::HashMap;

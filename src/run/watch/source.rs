@@ -176,7 +176,7 @@ impl Source {
                 record.event_loop_lag_secs = Some(*lag_secs);
             }
         }
-        self.forget_the_gone(batch.at, desk);
+        self.forget_the_gone(batch, desk);
         self.close_generations(batch.at, desk.events);
     }
 
@@ -285,13 +285,19 @@ impl Source {
         looked
     }
 
-    fn forget_the_gone(&mut self, at: Seconds, desk: &mut Desk<'_>) {
-        let tick = self.tick;
+    fn forget_the_gone(&mut self, batch: &Batch, desk: &mut Desk<'_>) {
+        let (tick, at) = (self.tick, batch.at);
         let before = self.members.len();
         let targets = &mut self.targets;
         let least_life_secs = LEAST_LIFE_TICKS * self.terms.interval_secs;
         self.members.retain(|_, watched| {
             let is_here = watched.seen == tick;
+            if !is_here && batch.silent.contains(&watched.member.target) {
+                if let Some(record) = targets.get_mut(&watched.member.target) {
+                    record.survivors += 1;
+                }
+                return true;
+            }
             if !is_here {
                 end_episodes(watched, desk.events);
                 if let Some(record) = targets.get_mut(&watched.member.target)

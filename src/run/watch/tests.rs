@@ -66,6 +66,40 @@ fn alone(member: &Arc<Member>, ticks: usize) -> Vec<Vec<(Arc<Member>, f64)>> {
     vec![vec![(Arc::clone(member), 1e6)]; ticks]
 }
 
+/// Who does not answer is not gone; whoever comes in its place is a restart.
+#[test]
+fn the_silent_are_kept() {
+    let mut watch = watching();
+    let (first, second) = (member("web", 1, 0.0), member("web", 2, 150.0));
+    feed(&mut watch, alone(&first, 20), 0);
+    let mut silent = Batch::new(20.0 * INTERVAL_SECS);
+    silent.silent.push(Arc::clone(&first.target));
+    watch.take_in(PROCESS, &silent, &mut Vec::new());
+    assert_eq!(watch.members().count(), 1);
+    assert!(watch.targets().all(|(_, record)| record.members == 1));
+    feed(&mut watch, alone(&second, 5), 21);
+    assert_eq!((watch.members().count(), restarts(&watch, "web")), (1, 1));
+}
+
+/// An area gives way to the better one where that is told.
+#[test]
+fn a_better_area_takes_the_place_of_another() {
+    let judged = Judged::everywhere(vec!["heap".into(), "after_gc".into()]).preferring("heap", "after_gc");
+    let mut watch = Watch::new(vec![Terms { judged, ..terms(PROCESS, INTERVAL_SECS) }], INTERVAL_SECS);
+    let web = member("web", 1, 0.0);
+    let judged_at = |watch: &mut Watch, tick: u32, names: &[&str]| {
+        let mut batch = Batch::new(f64::from(tick) * INTERVAL_SECS);
+        let sample = |name: &&str| Sample { area: Area::new(name, Unit::Bytes), size: 1e6, limit: None };
+        batch.push(Arc::clone(&web), names.iter().map(sample));
+        watch.take_in(PROCESS, &batch, &mut Vec::new());
+        let areas = watch.members().flat_map(|watched| &watched.areas);
+        areas.filter(|area| area.is_judged()).map(|area| area.area.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(judged_at(&mut watch, 1, &["heap", "rss"]), ["heap"]);
+    judged_at(&mut watch, 2, &["heap", "after_gc"]);
+    assert_eq!(judged_at(&mut watch, 3, &["heap", "after_gc"]), ["after_gc"]);
+}
+
 #[test]
 fn a_successor_is_a_restart_and_a_further_worker_is_none() {
     let (first, second) = (member("web", 1, 0.0), member("web", 2, 60.0));
