@@ -76,6 +76,7 @@ fn target(number: u32) -> TargetView {
         episodes: 1,
         counts: Counts::default(),
         oldest_file_at: None,
+        event_loop_lag_secs: None,
         areas: AREAS.map(area).into(),
         rules: Vec::new(),
         parts: Vec::new(),

@@ -10,12 +10,13 @@ mod descriptors;
 pub mod host;
 pub mod cgroup;
 pub mod process;
+pub mod application;
 pub mod attribution;
 pub mod directory;
 pub mod push;
 
 use crate::{
-    config::Config,
+    config::{Config, Judged},
     inbox::Inbox,
     sample::{Batch, Identity, Seconds},
 };
@@ -23,9 +24,27 @@ use paths::Paths;
 use std::{
     collections::HashSet,
     fmt, io,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
+
+/// A program that a collector needs to be run to its end.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program and its arguments; no shell reads them.
+    pub arguments: Vec<String>,
+    /// It may write so much.
+    pub most_bytes: usize,
+    /// It may take so long.
+    pub timeout: Duration,
+}
+
+/// What a program will have written once it has ended, or why it did not, to follow its name.
+pub type Output = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
+
+/// Runs a program.
+pub type Spawn = fn(Program) -> Output;
 
 /// What a tick asks of a collector.
 #[derive(Clone, Debug, Default)]
@@ -79,10 +98,10 @@ pub struct Lent {
     pub inbox: Arc<Inbox>,
     /// The clock from which durations are measured, for what must end within a time.
     pub instant: fn() -> Instant,
+    /// Starts programs, which no collector does by itself.
+    pub spawn: Spawn,
 }
 
-/// Stands for every area in [`Entry::judged`], but for those of [`NEVER_OF_ALL`].
-pub const EVERY_AREA: &str = "*";
 /// Areas that are not judged unless they are named: they hold others that are, and would tell of each leak again.
 pub const NEVER_OF_ALL: [&str; 2] = ["rss", "heap_committed"];
 
@@ -94,6 +113,15 @@ pub enum CollectError {
     Read {
         /// Which one.
         path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something without which nothing can be asked.
+    #[error("cannot start {what}")]
+    Start {
+        /// What.
+        what: &'static str,
         /// Why.
         #[source]
         source: io::Error,
@@ -123,7 +151,7 @@ pub struct Entry {
     /// Whether the configuration gives it anything to do. A thread that has nothing to do would take memory all the same.
     pub is_needed: fn(&Config) -> bool,
     /// The areas of its targets that are judged.
-    pub judged: fn(&Config) -> Vec<Arc<str>>,
+    pub judged: fn(&Config) -> Judged,
     /// Whether its targets can have budgets.
     pub has_budgets: bool,
 }
@@ -135,7 +163,7 @@ pub const ALL: &[Entry] = &[
         watches: "every process",
         build: |config, lent| Box::new(process::ProcessCollector::new(config, &lent.paths)),
         is_needed: |_| true,
-        judged: |config| config.processes.judge.clone(),
+        judged: |config| Judged::everywhere(config.processes.judge.clone()),
         has_budgets: true,
     },
     Entry {
@@ -143,7 +171,7 @@ pub const ALL: &[Entry] = &[
         watches: "every control group",
         build: |config, lent| Box::new(cgroup::CgroupCollector::new(config, &lent.paths)),
         is_needed: |_| true,
-        judged: |config| config.cgroups.judge.clone(),
+        judged: |config| Judged::everywhere(config.cgroups.judge.clone()),
         has_budgets: false,
     },
     Entry {
@@ -151,15 +179,23 @@ pub const ALL: &[Entry] = &[
         watches: "the machine itself",
         build: |_, lent| Box::new(host::HostCollector::new(&lent.paths)),
         is_needed: |_| true,
-        judged: |config| config.host.judge.clone(),
+        judged: |config| Judged::everywhere(config.host.judge.clone()),
         has_budgets: false,
+    },
+    Entry {
+        name: application::NAME,
+        watches: "the configured applications",
+        build: |config, lent| Box::new(application::ApplicationCollector::new(config, lent)),
+        is_needed: |config| !config.applications.is_empty(),
+        judged: application::judged,
+        has_budgets: true,
     },
     Entry {
         name: attribution::NAME,
         watches: "the parts of suspects",
         build: |config, lent| Box::new(attribution::AttributionCollector::new(config, &lent.paths)),
         is_needed: |_| true,
-        judged: |_| Vec::new(),
+        judged: |_| Judged::default(),
         has_budgets: false,
     },
     Entry {
@@ -167,7 +203,7 @@ pub const ALL: &[Entry] = &[
         watches: "the directories of the configuration",
         build: |config, lent| Box::new(directory::DirectoryCollector::new(config, lent)),
         is_needed: |config| !config.directories.is_empty(),
-        judged: |_| directory::AREAS.map(Arc::from).to_vec(),
+        judged: |_| Judged::everywhere(directory::AREAS.map(Arc::from).to_vec()),
         has_budgets: false,
     },
     Entry {
@@ -175,7 +211,7 @@ pub const ALL: &[Entry] = &[
         watches: "what programs push",
         build: |config, lent| Box::new(push::PushCollector::new(config, lent)),
         is_needed: |_| true,
-        judged: |_| vec![EVERY_AREA.into()],
+        judged: |_| Judged::all_but(&NEVER_OF_ALL),
         has_budgets: false,
     },
 ];

@@ -5,12 +5,14 @@
 //! [`Config`].
 
 pub mod written;
+pub mod applications;
 mod amount;
 mod attribution;
 mod collectors;
 mod directories;
 mod duration;
 mod errors;
+mod judged;
 mod keys;
 mod limits;
 mod otel;
@@ -18,6 +20,7 @@ mod otlp;
 mod processes;
 mod push;
 mod reader;
+pub mod selector;
 mod sensitivity;
 mod severity;
 pub(crate) mod size;
@@ -27,7 +30,11 @@ mod variables;
 #[cfg(test)]
 mod fixtures;
 
-pub use self::errors::{ConfigErrors, Place, Problem};
+pub use self::{
+    applications::Application,
+    errors::{ConfigErrors, Place, Problem},
+    judged::Judged,
+};
 
 use crate::{budget::Budget, severity::Table};
 use regex::Regex;
@@ -49,6 +56,8 @@ pub struct Config {
     pub cgroups: Cgroups,
     /// What of the machine itself is judged.
     pub host: Host,
+    /// Programs that tell of themselves; `applications`.
+    pub applications: Vec<Application>,
     /// Whose memory is attributed to its parts, and what that may cost.
     pub attribution: Attribution,
     /// Directories whose files are counted; `directories`.
@@ -92,7 +101,8 @@ impl Default for Sampling {
 }
 
 /// The collectors that there are, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 6] = ["process", "cgroup", "host", "attribution", "directory", "push"];
+pub const COLLECTORS: [&str; 7] =
+    ["process", "cgroup", "host", "application", "attribution", "directory", "push"];
 
 /// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
 /// rendering.

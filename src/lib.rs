@@ -20,11 +20,12 @@
 //! - [`snapshot`] is the immutable result of one tick, swapped in whole. Everything that shows anything reads only it.
 //! - [`export`] holds the one table of metrics and renders it; it never samples.
 //! - [`http`] answers from memory; a scrape never waits for a collector.
+//! - [`act`] starts programs, and nothing else does.
 //! - [`run`] builds the parts and ties them together; it alone reads the clock.
 //! - [`cli`] turns a command line into an exit code.
 //!
 //! Invariants are often absences: nothing points back against this order (a test reads the imports), `detect` never
-//! reads a clock, no file but [`export::metric`] spells a metric's name, nothing starts a process or sends a signal, and
+//! reads a clock, no file but [`export::metric`] spells a metric's name, nothing but [`act`] starts a process or sends a signal, and
 //! too little evidence is an absent finding, never a zero.
 
 pub mod sample;
@@ -39,5 +40,6 @@ pub(crate) mod text;
 pub mod snapshot;
 pub mod export;
 pub mod http;
+pub mod act;
 pub mod run;
 pub mod cli;

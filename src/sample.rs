@@ -103,7 +103,8 @@ impl Area {
 pub struct Identity {
     /// The process id; 0 for what is no process.
     pub pid: u32,
-    /// Its start, in clock ticks since boot; of a control group its number, which the next one of its name has not.
+    /// Its start, in clock ticks since boot; of a control group its number, which the next one of its name has not; of an
+    /// application a hash of its name and its start.
     pub start_ticks: u64,
 }
 
@@ -117,12 +118,16 @@ impl Identity {
         Self { pid: 0, start_ticks: number }
     }
 
-    /// Anything else, by what no other member of its collector has, as bytes. It is hashed by FNV-1a with 64 bits (Fowler,
-    /// Noll, Vo), which unlike the standard library's hash never changes.
+    /// Anything else, by what no other member of its collector has, as bytes.
     #[must_use]
     pub fn hashed(bytes: impl Iterator<Item = u8>) -> Self {
-        let add = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        Self { pid: 0, start_ticks: bytes.fold(0xcbf2_9ce4_8422_2325, add) }
+        Self { pid: 0, start_ticks: bytes.fold(FNV_OFFSET, fnv1a) }
+    }
+
+    /// An application by its name and, where it tells, its start in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn of_application(name: &str, started_at_millis: u64) -> Self {
+        Self::hashed(name.bytes().chain(started_at_millis.to_le_bytes()))
     }
 
     /// The process id, of a process.
@@ -130,6 +135,13 @@ impl Identity {
     pub const fn process_id(self) -> Option<u32> {
         if self.pid == 0 { None } else { Some(self.pid) }
     }
+}
+
+/// What FNV-1a with 64 bits (Fowler, Noll, Vo) begins with. Unlike the standard library's hash it never changes.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn fnv1a(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
 }
 
 /// Which program a process is by now. A process that calls `exec` keeps its identity and loses its memory.
@@ -167,7 +179,7 @@ impl Member {
     }
 }
 
-/// What the kernel counts of a member's memory since the member is there.
+/// What the kernel, or the application itself, counts since the member is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
     /// Processes that were killed for want of memory.
@@ -182,17 +194,38 @@ pub enum Counter {
     StallSecs,
     /// Seconds in which all of its tasks did.
     FullStallSecs,
+    /// Collections of garbage of the young generation.
+    YoungCollections,
+    /// Collections of the old generation, or of all.
+    OldCollections,
+    /// Collections of which nothing else is told.
+    Collections,
+    /// Seconds spent collecting, as the runtime counts them.
+    CollectionSecs,
+    /// Seconds of processor time.
+    CpuSecs,
+    /// Requests answered.
+    Requests,
+    /// Seconds that answering them took.
+    ResponseSecs,
 }
 
 impl Counter {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 13] = [
         Self::OomKills,
         Self::OutOfMemory,
         Self::LimitHits,
         Self::Throttles,
         Self::StallSecs,
         Self::FullStallSecs,
+        Self::YoungCollections,
+        Self::OldCollections,
+        Self::Collections,
+        Self::CollectionSecs,
+        Self::CpuSecs,
+        Self::Requests,
+        Self::ResponseSecs,
     ];
 }
 
@@ -365,11 +398,15 @@ pub struct Batch {
     pub at: Seconds,
     readings: Vec<(Arc<Member>, u32)>,
     samples: Vec<Sample>,
-    /// What the kernel counts, of the members of which it was read this time.
+    /// What is counted, of the members of which it was read this time.
     pub counted: Vec<(Identity, Counts)>,
     /// When the oldest file of a directory was written last, in wall-clock time, or that it has none; of the directories
     /// of which it was read this time.
     pub oldest_files: Vec<(Identity, Option<Seconds>)>,
+    /// By how much the event loop is late, in seconds, of the members that tell.
+    pub event_loop_lags: Vec<(Identity, Seconds)>,
+    /// Targets that did not answer this time: their members are not here and are not gone.
+    pub silent: Vec<Arc<Target>>,
     /// Targets that the configuration expects, whether they run or not.
     pub expected: Vec<Arc<Target>>,
     /// Areas that their members no longer have.
@@ -378,12 +415,23 @@ pub struct Batch {
     pub may_lack_members: bool,
     /// What could not be read, by reason.
     pub errors: Errors,
+    /// How it went with each configured source that was read this time.
+    pub sources: Vec<SourceOutcome>,
     /// Members left out because of a limit.
     pub dropped_members: u64,
     /// What processes are made of, of those whose turn it was.
     pub anatomies: Vec<Anatomy>,
     /// What of that a limit left out.
     pub unread: Unread,
+}
+
+/// How the reading of one configured source went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceOutcome {
+    /// Its name: that of the application, or `application/area`.
+    pub name: Arc<str>,
+    /// Why it failed, to follow the name.
+    pub failure: Option<String>,
 }
 
 /// How many reads failed, by reason. A process that vanished while it was being read is no error.

@@ -41,10 +41,12 @@ pub struct TargetView {
     pub restarts: u64,
     /// How many episodes were confirmed since then.
     pub episodes: u64,
-    /// What the kernel has counted since then.
+    /// What the kernel, or the application itself, has counted since then.
     pub counts: Counts,
     /// When the oldest of its files was written last, of a directory that has any.
     pub oldest_file_at: Option<Seconds>,
+    /// By how much its event loop is late, where it tells.
+    pub event_loop_lag_secs: Option<Seconds>,
     /// Its areas, sorted by name (and pid, where pids are shown). Empty when the target is gone.
     pub areas: Vec<AreaView>,
     /// The numbers that its areas are held against, sorted by area. Empty where the model stands alone.

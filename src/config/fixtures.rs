@@ -54,11 +54,15 @@ fn show(config: &Config) -> String {
         push => format!("\n{push}"),
     };
     let directories: String = config.directories.iter().map(|directory| format!("\n{directory:?}")).collect();
+    let applications: String =
+        config.applications.iter().map(|application| format!("\n{application:#?}")).collect();
+    // Files are found from the root of the repository.
+    let applications = applications.replace(env!("CARGO_MANIFEST_DIR"), ".");
     let rules = if sensitivity.is_off() { String::new() } else { show_rules(sensitivity) };
     let rows = severity.iter().flat_map(|table| &table.rows);
     let rows: String = rows.map(|row| format!("\nseverity: {row:?}")).collect();
     format!(
-        "{sampling:?}\n{collectors:?}\n{processes:#?}\n{cgroups:?}\n{host:?}\n{attribution:?}\n{limits:?}\notlp: {}{rules}{rows}{directories}{push}",
+        "{sampling:?}\n{collectors:?}\n{processes:#?}\n{cgroups:?}\n{host:?}\n{attribution:?}\n{limits:?}\notlp: {}{rules}{rows}{applications}{directories}{push}",
         otlp.as_deref().unwrap_or("off")
     )
 }

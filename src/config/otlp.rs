@@ -204,15 +204,19 @@ fn attributes(field: &Field<'_>, problems: &mut Problems) -> BTreeMap<String, St
 
 /// What is wrong with a URL to send to. The URL is not shown, for people put passwords into URLs.
 pub(super) fn endpoint(text: &str) -> Result<(), String> {
-    let no_url = || String::from("is no http:// or https:// URL; write one such as http://localhost:4318");
+    let instead = "holds a user name or password, which would not be sent; write an authorization header in `otlp.headers`";
+    http_url(text, "http://localhost:4318", instead).map(|_uri| ())
+}
+
+/// Reads a URL of HTTP, or says what is wrong with it: an example of a right one, and what to write instead of a password.
+pub(super) fn http_url(text: &str, example: &str, instead: &str) -> Result<Uri, String> {
+    let no_url = || format!("is no http:// or https:// URL; write one such as {example}");
     let uri: Uri = text.parse().map_err(|_error| no_url())?;
     let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(no_url());
     };
     if authority.as_str().contains('@') {
-        return Err(String::from(
-            "holds a user name or password, which would not be sent; write an authorization header in `otlp.headers`",
-        ));
+        return Err(String::from(instead));
     }
     // What follows the host is nothing, or a colon and a port: a port that is none hides in the authority.
     let port = authority.as_str().get(authority.host().len()..).unwrap_or_default();
@@ -223,7 +227,7 @@ pub(super) fn endpoint(text: &str) -> Result<(), String> {
     if text.contains('#') {
         return Err(String::from("holds a fragment, which is not sent; remove # and what follows"));
     }
-    Ok(())
+    Ok(uri)
 }
 
 /// The name of a header in lower case.

@@ -4,7 +4,7 @@
 //! the file wins over the environment, and that over the defaults. An empty file is the default configuration.
 
 use super::{
-    Config, ConfigErrors, Lookup, Otlp, attribution, collectors, directories,
+    Config, ConfigErrors, Lookup, Otlp, applications, attribution, collectors, directories,
     errors::{Place, Problem},
     limits, otel,
     otlp::{self, Setting, WrittenOtlp},
@@ -59,14 +59,20 @@ fn finish(file_name: &str, read: impl FnOnce(&mut Problems) -> Config) -> Result
 
 fn read(text: &str, lookup: Lookup<'_>, directory: Option<&Path>, problems: &mut Problems) -> Config {
     let mut config = Config::default();
+    let files = Files { directory };
     let (root, mut found) = tree::read(text);
     problems.append(&mut found);
-    let written = root.as_deref().and_then(|root| sections(root, &mut config, problems));
-    config.otlp = Files { directory }.resolved(written, lookup, problems);
+    let written = root.as_deref().and_then(|root| sections(root, &mut config, files, problems));
+    config.otlp = files.resolved(written, lookup, problems);
     config
 }
 
-fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option<WrittenOtlp> {
+fn sections(
+    root: &Node,
+    config: &mut Config,
+    files: Files<'_>,
+    problems: &mut Problems,
+) -> Option<WrittenOtlp> {
     let root = Field::root(root).section("", problems)?;
     if let Some(field) = root.field("sampling") {
         config.sampling = limits::sampling(&field, problems);
@@ -82,6 +88,9 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
     }
     if let Some(field) = root.field("host") {
         config.host = processes::host(&field, problems);
+    }
+    if let Some(field) = root.field("applications") {
+        config.applications = applications::applications(&field, files, problems);
     }
     if let Some(field) = root.field("attribution") {
         config.attribution = attribution::attribution(&field, problems);
@@ -102,7 +111,7 @@ fn sections(root: &Node, config: &mut Config, problems: &mut Problems) -> Option
 
 /// Where files that the configuration names are looked for; `None`: nowhere, they are not checked.
 #[derive(Clone, Copy)]
-struct Files<'a> {
+pub(super) struct Files<'a> {
     directory: Option<&'a Path>,
 }
 
@@ -115,6 +124,17 @@ impl Files<'_> {
         problems: &mut Problems,
     ) -> Option<Otlp> {
         otel::resolve(written, lookup, &|file| self.find(file), problems)
+    }
+
+    /// A path that the file names, from the working directory.
+    pub(super) fn joined(self, path: &Path) -> PathBuf {
+        self.directory.map_or_else(|| path.to_owned(), |directory| directory.join(path))
+    }
+
+    /// The same of a file that must be there to be read now, or what is wrong with it.
+    pub(super) fn readable(self, path: &Path) -> Result<PathBuf, String> {
+        let source = otlp::Source { place: Place::File, key: String::new() };
+        self.find(&Setting { value: path.to_owned(), source })
     }
 
     /// The path from the working directory, or what is wrong with the file.

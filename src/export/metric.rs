@@ -34,6 +34,9 @@ pub enum Source {
     Part(fn(&PartView) -> Option<f64>),
     /// One value of each target that has it; labels `target`, `kind`.
     Target(fn(&TargetView) -> Option<f64>),
+    /// One value of each target and generation of garbage collection that has it; the label `generation` beside the
+    /// target's.
+    Generation(fn(&TargetView, Generation) -> Option<f64>),
     /// The target's info labels with the value 1.
     TargetInfo,
     /// The exporter's own registry.
@@ -84,6 +87,8 @@ pub const PATTERN_LABEL: &str = "pattern";
 pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
 /// The label that names a part.
 pub const PART_LABEL: &str = "part";
+/// The label of [`Source::Generation`] beside the target's.
+pub const GENERATION_LABEL: &str = "generation";
 /// The labels of [`Source::TargetInfo`] beside the target's own.
 pub const INFO_LABELS: [&str; 7] =
     ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "runtime"];
@@ -96,7 +101,7 @@ pub const TARGET_METRICS: &[Metric] = &[
     metric!("memleak_area_size_objects", "memleak.area.size.objects", "", Gauge, Source::Area(|a| of(a, Unit::Objects, Some(a.size))), [],
         "Objects in the area as they were sampled; of a target of processes the sum over them."),
     metric!("memleak_area_limit_bytes", "memleak.area.limit", "By", Gauge, Source::Area(|a| of(a, Unit::Bytes, limit(a))), [],
-        "The limit that the area reaches first: of the control group, the process or the host."),
+        "The limit that the area reaches first: of the control group, the process or the host, of the runtime, or a configured one."),
     metric!("memleak_area_limit_objects", "memleak.area.limit.objects", "", Gauge, Source::Area(|a| of(a, Unit::Objects, limit(a))), [],
         "The limit that the area reaches first, in objects."),
     metric!("memleak_area_limit_used_ratio", "memleak.area.limit.used", "1", Gauge, Source::Area(used_ratio), [],
@@ -176,6 +181,20 @@ pub const TARGET_METRICS: &[Metric] = &[
         "Seconds in which some tasks of the control group or the host waited for memory, as the kernel measures pressure. Absent where it does not."),
     metric!("memleak_target_full_stall_seconds_total", "memleak.target.full_stall", "s", Counter, Source::Target(|t| t.counts.get(Counted::FullStallSecs)), [],
         "Seconds in which all tasks of the control group or the host waited for memory at once. Absent where the kernel does not measure pressure."),
+    metric!("memleak_target_external_to_heap_ratio", "memleak.target.external_to_heap", "1", Gauge, Source::Target(external_to_heap), [],
+        "External memory of an application (resident memory beside the committed heap) for each byte of its used heap. Absent where it does not tell both."),
+    metric!("memleak_target_cpu_seconds_total", "memleak.target.cpu", "s", Counter, Source::Target(|t| t.counts.get(Counted::CpuSecs)), [],
+        "Processor time that an application has used since it was watched, as it tells itself."),
+    metric!("memleak_target_requests_total", "memleak.target.requests", "", Counter, Source::Target(|t| t.counts.get(Counted::Requests)), [],
+        "Requests that an application has answered since it was watched, where it tells under a well-known name."),
+    metric!("memleak_target_response_seconds_total", "memleak.target.response", "s", Counter, Source::Target(|t| t.counts.get(Counted::ResponseSecs)), [],
+        "Seconds that answering those requests took; over the rate of the requests, the mean response time."),
+    metric!("memleak_gc_collections_total", "memleak.gc.collections", "", Counter, Source::Generation(collections), ["generation"],
+        "Garbage collections of an application since it was watched: young, old, or all where its runtime tells no more than that."),
+    metric!("memleak_gc_duration_seconds_total", "memleak.gc.duration", "s", Counter, Source::Target(|t| t.counts.get(Counted::CollectionSecs)), [],
+        "Seconds that an application has spent on garbage collection since it was watched, as its runtime counts them: of Go the pauses, of others all of it."),
+    metric!("memleak_event_loop_lag_seconds", "memleak.event_loop.lag", "s", Gauge, Source::Target(|t| t.event_loop_lag_secs), [],
+        "By how much the event loop of an application was late when it was asked. Absent where it does not tell."),
     metric!("memleak_episodes_total", "memleak.episodes", "", Counter, Source::Target(|t| Some(count(t.episodes))), [],
         "Leaks confirmed on the target."),
 ];
@@ -206,6 +225,9 @@ pub mod own {
     /// What could not be read.
     pub const COLLECTOR_ERRORS: Metric = metric!("memleak_exporter_collector_errors_total", "memleak.exporter.collector.errors", "", Counter, Source::Own, ["collector", "reason"],
         "Reads that failed, by reason; a process or control group that vanished while it was read is not counted.");
+    /// Whether a configured source worked.
+    pub const SOURCE_SUCCESS: Metric = metric!("memleak_exporter_source_success", "memleak.exporter.source.success", "", Gauge, Source::Own, ["source"],
+        "1 if a configured source of an application, its endpoint or that of one of its areas (application/area), told what it was asked for when it was asked last, 0 if it did not.");
     /// How long judging takes.
     pub const DETECT_DURATION: Metric = metric!("memleak_exporter_detect_duration_seconds", "memleak.exporter.detect.duration", "s", Histogram, Source::Own, [],
         "How long one tick took to remember and judge all areas.");
@@ -260,10 +282,51 @@ pub mod own {
 
     /// All of them; the registry adds the `process_*` metrics of the exporter itself.
     pub const ALL: &[&Metric] = &[
-        &BUILD_INFO, &LAST_TICK, &TICKS, &INTERVAL, &COLLECTOR_SUCCESS, &COLLECTOR_DURATION, &COLLECTOR_ERRORS, &DETECT_DURATION,
+        &BUILD_INFO, &LAST_TICK, &TICKS, &INTERVAL, &COLLECTOR_SUCCESS, &COLLECTOR_DURATION, &COLLECTOR_ERRORS, &SOURCE_SUCCESS, &DETECT_DURATION,
         &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP,
         &SEVERITY_CONFIDENCE, &SEVERITY_TIME_TO_LIMIT, &SEVERITY_GROWTH, &OTLP_EXPORTS, &OTLP_QUEUE, &STORAGE_LAST_SAVE, &STORAGE_FAILURES, &STORAGE_LEFT_OUT, &HTTP_REQUESTS,
     ];
+}
+
+/// A generation of garbage collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// Collections of the young generation alone.
+    Young,
+    /// Collections of the old generation, or of everything.
+    Old,
+    /// Collections of which no more is told.
+    All,
+}
+
+impl Generation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Young, Self::Old, Self::All];
+
+    /// The value of the `generation` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Young => "young",
+            Self::Old => "old",
+            Self::All => "all",
+        }
+    }
+}
+
+fn collections(target: &TargetView, generation: Generation) -> Option<f64> {
+    target.counts.get(match generation {
+        Generation::Young => Counted::YoungCollections,
+        Generation::Old => Counted::OldCollections,
+        Generation::All => Counted::Collections,
+    })
+}
+
+fn external_to_heap(target: &TargetView) -> Option<f64> {
+    let size = |name: &str| target.areas.iter().find(|area| *area.area.name == *name).map(|area| area.size);
+    let is_application = target.target.kind == Kind::Application;
+    let heap = size("heap").filter(|heap| is_application && *heap > 0.0)?;
+    Some(size("external")? / heap)
 }
 
 /// How many series a target makes.
@@ -275,6 +338,9 @@ pub fn series_count(target: &TargetView) -> usize {
         Source::Rule(value) => target.rules.iter().filter(|rule| value(rule).is_some()).count(),
         Source::Part(value) => target.parts.iter().filter(|part| value(part).is_some()).count(),
         Source::Target(value) => usize::from(value(target).is_some()),
+        Source::Generation(value) => {
+            Generation::ALL.iter().filter(|of| value(target, **of).is_some()).count()
+        }
         Source::TargetInfo => usize::from(target.members > 0),
         Source::Own => 0,
     };

@@ -7,7 +7,7 @@
 use super::{
     metric::{Metric, own},
     otlp::OtlpStats,
-    prometheus::selection::{COLLECTORS, collector_of},
+    prometheus::selection::{COLLECTORS, collectors_of},
 };
 use crate::{
     detect::{
@@ -141,6 +141,7 @@ pub struct Own {
     collector_success: GaugeVec,
     collector_duration: HistogramVec,
     collector_errors: IntCounterVec,
+    source_success: GaugeVec,
     dropped: IntCounterVec,
     judging: Judging,
     reload_successful: IntGauge,
@@ -194,6 +195,7 @@ impl Own {
             collector_success: gauges(&registry, &own::COLLECTOR_SUCCESS)?,
             collector_duration: histograms(&registry, &own::COLLECTOR_DURATION, &STEP_SECS)?,
             collector_errors: counters(&registry, &own::COLLECTOR_ERRORS)?,
+            source_success: gauges(&registry, &own::SOURCE_SUCCESS)?,
             dropped: counters(&registry, &own::DROPPED)?,
             judging: Judging::new(&registry)?,
             reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
@@ -251,6 +253,16 @@ impl Own {
         self.collector_errors.with_label_values(&[collector, REASON_READ]).inc_by(read);
     }
 
+    /// A configured source told what it was asked for, or did not.
+    pub fn source_answered(&self, source: &str, worked: bool) {
+        self.source_success.with_label_values(&[source]).set(f64::from(u8::from(worked)));
+    }
+
+    /// Another configuration may have other sources.
+    pub fn forget_sources(&self) {
+        self.source_success.reset();
+    }
+
     /// A limit left out so many things at this tick.
     pub fn dropped(&self, limit: DroppedBy, count: u64) {
         self.dropped.with_label_values(&[limit.as_str()]).inc_by(count);
@@ -265,7 +277,8 @@ impl Own {
     /// A collector left out so many members because of its limit.
     pub fn members_dropped(&self, collector: &str, count: u64) {
         let kinds = [Kind::Process, Kind::Cgroup, Kind::Application].into_iter();
-        let limit = kinds.filter(|kind| collector_of(*kind) == collector).find_map(DroppedBy::members_of);
+        let limit =
+            kinds.filter(|kind| collectors_of(*kind).contains(&collector)).find_map(DroppedBy::members_of);
         if let Some(limit) = limit {
             self.dropped(limit, count);
         }

@@ -17,8 +17,8 @@ use self::{
     selection::Selection,
 };
 use super::metric::{
-    AREA_LABELS, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source,
-    TARGET_METRICS,
+    AREA_LABELS, GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL,
+    RULE_LABELS, Source, TARGET_METRICS,
 };
 use crate::{
     detect::finding::Pattern,
@@ -74,6 +74,14 @@ pub fn render(page: &Page<'_>, layout: Layout, sink: &mut impl Sink) {
             Source::Target(value) => {
                 writer.family(metric, &targets, |line, target| line.sample(value(target)));
             }
+            Source::Generation(value) => writer.family(metric, &targets, |line, target| {
+                for generation in Generation::ALL {
+                    let Some(value) = value(target, generation) else { continue };
+                    line.begin();
+                    push_label(line.out, b',', GENERATION_LABEL, generation.as_str());
+                    line.end(value);
+                }
+            }),
             Source::Pattern => writer.family(metric, &areas, push_patterns),
             Source::TargetInfo => writer.family(metric, &targets, push_info),
             Source::Own => {}

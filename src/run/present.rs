@@ -11,7 +11,7 @@ use crate::{
     },
     export::{
         metric,
-        prometheus::selection::{COLLECTOR_OF_PARTS, collector_of},
+        prometheus::selection::{COLLECTOR_OF_PARTS, collectors_of},
     },
     sample::{Kind, Limit, Part, Seconds, Target},
     severity::Table,
@@ -62,12 +62,13 @@ impl Presentation<'_> {
                     restarts: record.restarts,
                     episodes: record.episodes,
                     counts: record.counts,
+                    event_loop_lag_secs: record.event_loop_lag_secs,
                     oldest_file_at: members
                         .iter()
                         .filter_map(|watched| watched.oldest_file_at)
                         .min_by(f64::total_cmp),
                     areas,
-                    rules: watch.budgets().rules_of(target),
+                    rules: watch.rules_of(target),
                     parts,
                     parts_read_at,
                     is_expected: record.is_expected,
@@ -257,7 +258,7 @@ impl Presentation<'_> {
 struct Room<'a> {
     in_all: usize,
     collectors: &'a Collectors,
-    of_collectors: HashMap<&'static str, usize>,
+    of_collectors: HashMap<&'static [&'static str], usize>,
 }
 
 impl<'a> Room<'a> {
@@ -268,9 +269,10 @@ impl<'a> Room<'a> {
     /// Makes room for all series of a target; where there is none it says how many those are.
     fn take(&mut self, target: &TargetView) -> Result<(), usize> {
         let wanted = metric::series_count(target);
-        let name = collector_of(target.target.kind);
-        let most = self.collectors.of(name).series.unwrap_or(usize::MAX);
-        let of_collector = self.of_collectors.entry(name).or_insert(most);
+        // What two collectors see has the room of both.
+        let names = collectors_of(target.target.kind);
+        let rooms = names.iter().map(|name| self.collectors.of(name).series.unwrap_or(usize::MAX));
+        let of_collector = self.of_collectors.entry(names).or_insert(rooms.fold(0, usize::saturating_add));
         // Parts are another collector's.
         let own = wanted.saturating_sub(metric::part_series_count(target));
         if wanted > self.in_all || own > *of_collector {

@@ -9,9 +9,12 @@ use crate::{
         finding::Finding,
         words::{Amount, Span},
     },
-    sample::{Area, Member, Target, Unit},
+    sample::{Area, Member, SourceOutcome, Target, Unit},
 };
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// A collector that is late, or in time again, for so many ticks in a row is worth a line; at the edge of its time it
 /// would be both, tick by tick.
@@ -22,6 +25,8 @@ const WORTH_A_LINE: u32 = 3;
 pub(super) struct Reporter {
     collectors: HashMap<&'static str, Standing>,
     refused: HashSet<&'static str>,
+    /// Sources that fail.
+    failing: HashSet<Arc<str>>,
 }
 
 /// What a collector can suffer from, the worse behind the lighter.
@@ -85,6 +90,18 @@ impl Reporter {
             *standing = Standing { said: now, contrary_ticks: 0 };
         }
         turned
+    }
+
+    /// A source fails, or tells again; each is said once.
+    pub(super) fn source(&mut self, outcome: &SourceOutcome) {
+        let source = &outcome.name;
+        match &outcome.failure {
+            Some(cause) if self.failing.insert(Arc::clone(source)) => {
+                tracing::warn!(%source, cause, "source fails; its areas keep their last values");
+            }
+            None if self.failing.remove(source) => tracing::info!(%source, "source works again"),
+            _ => {}
+        }
     }
 
     pub(super) fn permission_errors(&mut self, collector: &'static str, count: u64) {

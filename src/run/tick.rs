@@ -9,6 +9,7 @@ use super::{
     workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
+    act::spawn,
     collect::{ALL, Entry, Lent, Request, Stopwatch, paths::Paths},
     config::{Collectors, Config, Limits},
     detect::{attribution, episode::LeakState},
@@ -225,6 +226,10 @@ impl Ticker {
         own.dropped(DroppedBy::AttributionSize, large);
         own.dropped(DroppedBy::AttributionDescriptors, descriptors);
         self.reporter.permission_errors(name, batch.errors.permission);
+        for outcome in &batch.sources {
+            own.source_answered(&outcome.name, outcome.failure.is_none());
+            self.reporter.source(outcome);
+        }
     }
 
     /// Logs and counts what happened at this tick.
@@ -292,6 +297,8 @@ impl Ticker {
             Ok(workers) => self.workers = workers,
             Err(error) => tracing::error!(%error, "cannot start a collector's thread; the old ones go on"),
         }
+        // Which sources there are is known anew with their first answers.
+        self.surroundings.own.forget_sources();
         self.interval = config.sampling.interval;
         let terms = terms(&config, &self.surroundings.collectors);
         self.watch.reconfigure(terms, self.interval.as_secs_f64());
@@ -320,7 +327,7 @@ fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
             let interval = config.sampling.interval * config.ticks_between_readings(entry.name);
             Terms {
                 collector: entry.name,
-                judged_areas: (entry.judged)(config),
+                judged: (entry.judged)(config),
                 interval_secs: interval.as_secs_f64(),
                 has_budgets: entry.has_budgets,
             }
@@ -333,7 +340,7 @@ fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Resul
     let needed = wanted(&surroundings.collectors).filter(|entry| (entry.is_needed)(config));
     let jobs = needed.map(|entry| {
         let (paths, inbox) = (surroundings.paths.clone(), Arc::clone(&surroundings.inbox));
-        let (config, lent) = (Arc::clone(&shared), Lent { paths, inbox, instant });
+        let (config, lent) = (Arc::clone(&shared), Lent { paths, inbox, instant, spawn: spawn::output });
         let build: Build = Box::new(move || (entry.build)(&config, &lent));
         Job {
             build,

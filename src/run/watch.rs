@@ -1,9 +1,6 @@
 //! What is known between two ticks: of every collector its members with their areas, and its targets with their history.
 
-use self::{
-    budgets::Budgets,
-    source::{Desk, Source},
-};
+use self::source::{Desk, Source};
 use crate::{
     config::{self, Sensitivity},
     detect::{
@@ -15,6 +12,7 @@ use crate::{
     },
     sample::{Area, Batch, Identity, Kind, Member, Seconds, Target},
     severity::Table,
+    snapshot::RuleView,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -44,7 +42,6 @@ pub(super) struct Watch {
     /// What happened outside of a tick, to be told at the next one.
     pending: Vec<Event>,
     scratch: Scratch,
-    budgets: Budgets,
     attributions: Attributions,
 }
 
@@ -82,16 +79,15 @@ impl Watch {
             interval_secs,
             pending: Vec::new(),
             scratch: Scratch::default(),
-            budgets: Budgets::default(),
             attributions: Attributions::default(),
         }
     }
 
     /// Puts budgets in force; what was measured stays for the targets whose budget is the same as before.
     pub(super) fn set_budgets(&mut self, sensitivity: &Sensitivity) {
-        let budgeted = self.sources.iter().find(|source| source.terms.has_budgets);
-        let interval_secs = budgeted.map_or(self.interval_secs, |source| source.terms.interval_secs);
-        self.budgets.reconfigure(sensitivity, interval_secs, &mut self.pending);
+        for source in self.sources.iter_mut().filter(|source| source.terms.has_budgets) {
+            source.budgets.reconfigure(sensitivity, source.terms.interval_secs, &mut self.pending);
+        }
     }
 
     /// Takes over whose memory is attributed without a suspicion too.
@@ -132,7 +128,7 @@ impl Watch {
         };
         source.take_in(batch, &mut Desk { scratch: &mut self.scratch, events });
         if source.terms.has_budgets {
-            self.budgets.take_in(source.members.values(), batch.at, events);
+            source.budgets.take_in(source.members.values(), batch.at, events);
         }
     }
 
@@ -207,9 +203,10 @@ impl Watch {
         self.members().flat_map(|watched| &watched.areas).filter(|area| area.is_judged()).count()
     }
 
-    /// The budgets of targets.
-    pub(super) fn budgets(&self) -> &Budgets {
-        &self.budgets
+    /// The numbers that a target is held against, sorted by area.
+    pub(super) fn rules_of(&self, target: &Target) -> Vec<RuleView> {
+        let mut rules = self.sources.iter().map(|source| source.budgets.rules_of(target));
+        rules.find(|rules| !rules.is_empty()).unwrap_or_default()
     }
 
     /// The members of all collectors.

@@ -153,7 +153,7 @@ fn it_says_what_it_watches_serves_its_pages_and_ends_on_request() {
     let mut exporter = Exporter::start(&["--log.format=json"]);
     let line = exporter.process.line_with("watching every process", PATIENCE);
     let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
-    assert_eq!(line["collectors"], "process,cgroup,host,attribution,directory,push");
+    assert_eq!(line["collectors"], "process,cgroup,host,application,attribution,directory,push");
     assert_eq!(get(&exporter.url("/-/healthy")).0, 200);
     wait_for("readiness", PATIENCE, || (get(&exporter.url("/-/ready")).0 == 200).then_some(()));
     let (code, page) = get(&exporter.url("/"));

@@ -7,9 +7,9 @@ use std::{
 };
 
 /// The rooms in the order of the flow: a module may use those before it, never one behind it.
-const FLOW: [&str; 14] = [
+const FLOW: [&str; 15] = [
     "sample", "inbox", "budget", "severity", "config", "collect", "series", "detect", "text", "snapshot",
-    "export", "http", "run", "cli",
+    "export", "http", "act", "run", "cli",
 ];
 /// Within that order these are closed to each other all the same: neither knows that the other exists.
 const STRANGERS: [(&str, &[&str]); 7] = [

@@ -33,7 +33,12 @@ impl Tree {
 
     fn collector(&self, directories: Vec<Directory>) -> DirectoryCollector {
         let config = Config { directories, ..Config::default() };
-        let lent = Lent { paths: Paths::below(&self.0, None, None), inbox: Arc::default(), instant: stopped };
+        let lent = Lent {
+            paths: Paths::below(&self.0, None, None),
+            inbox: Arc::default(),
+            instant: stopped,
+            spawn: |_| Box::pin(async { Err(String::new()) }),
+        };
         DirectoryCollector::new(&config, &lent)
     }
 }

@@ -21,6 +21,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         episodes: 0,
         counts: Counts::default(),
         oldest_file_at: None,
+        event_loop_lag_secs: None,
         areas: Vec::new(),
         rules: Vec::new(),
         parts: Vec::new(),

@@ -93,6 +93,7 @@ fn labels_of_a_source_are_those_that_it_writes() {
             Source::Rule(_) => &RULE_LABELS,
             Source::Part(_) => &[PART_LABEL],
             Source::TargetInfo => &INFO_LABELS,
+            Source::Generation(_) => &[GENERATION_LABEL],
             Source::Area(_) | Source::Target(_) => &[],
             Source::Own => panic!("{} belongs to the registry", metric.name),
         };

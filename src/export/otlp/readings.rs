@@ -5,7 +5,10 @@
 
 use crate::{
     detect::finding::Pattern,
-    export::metric::{INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS, Source},
+    export::metric::{
+        GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS,
+        Source,
+    },
     sample::TargetInfo,
     snapshot::{AreaView, PartView, RuleView, Snapshot, TargetView},
 };
@@ -58,6 +61,7 @@ impl<'a> Rows<'a> {
             Source::Rule(_) => self.rules.len(),
             Source::Part(_) => self.parts.len(),
             Source::Target(_) | Source::TargetInfo => self.targets.len(),
+            Source::Generation(_) => self.targets.len() * Generation::ALL.len(),
             Source::Own => 0,
         }
     }
@@ -80,6 +84,15 @@ impl<'a> Rows<'a> {
             Source::Target(value) => Box::new(self.targets.iter().filter_map(move |(target, attributes)| {
                 Some((finite(value(target))?, Cow::Borrowed(attributes.as_slice())))
             })),
+            Source::Generation(value) => {
+                Box::new(self.targets.iter().flat_map(move |(target, attributes)| {
+                    Generation::ALL.into_iter().filter_map(move |generation| {
+                        let mut all = vec![KeyValue::new(GENERATION_LABEL, generation.as_str())];
+                        all.extend_from_slice(attributes);
+                        Some((finite(value(target, generation))?, Cow::Owned(all)))
+                    })
+                }))
+            }
             Source::TargetInfo => Box::new(
                 self.targets
                     .iter()

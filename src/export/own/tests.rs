@@ -41,6 +41,7 @@ fn live(own: &Own) {
     own.ticked(1_700_000_003.5);
     own.collector_finished("process", 0.002);
     own.reads_failed("process", Errors { permission: 5, read: 1 });
+    own.source_answered("checkout/cache", true);
     own.dropped(DroppedBy::AreasPerTarget, 7);
     own.judged(12, 0.000_1);
     own.verdict(&finding(-50.0), Unit::Bytes);

@@ -5,15 +5,15 @@ pub use crate::config::COLLECTORS;
 use crate::sample::Kind;
 use thiserror::Error;
 
-/// The collector that sees targets of this kind.
+/// The collectors that see targets of this kind. Applications are asked, or tell of their own accord.
 #[must_use]
-pub const fn collector_of(kind: Kind) -> &'static str {
+pub const fn collectors_of(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Process => "process",
-        Kind::Cgroup => "cgroup",
-        Kind::Host => "host",
-        Kind::Directory => "directory",
-        Kind::Application => "push",
+        Kind::Process => &["process"],
+        Kind::Cgroup => &["cgroup"],
+        Kind::Host => &["host"],
+        Kind::Directory => &["directory"],
+        Kind::Application => &["application", "push"],
     }
 }
 
@@ -77,7 +77,7 @@ impl Selection {
     /// Whether targets of this kind are shown.
     #[must_use]
     pub fn includes(&self, kind: Kind) -> bool {
-        self.names(collector_of(kind))
+        collectors_of(kind).iter().any(|collector| self.names(collector))
     }
 
     /// Whether the parts of targets are shown.
@@ -114,18 +114,19 @@ mod tests {
             &["process"],
             Err("collect[] and exclude[] cannot be used together; use one of them"),
         );
-        let unknown =
-            "unknown collector \"disk\"; known: process, cgroup, host, attribution, directory, push";
+        let unknown = "unknown collector \"disk\"; known: process, cgroup, host, application, attribution, directory, push";
         check(&["disk"], &[], Err(unknown));
         check(&[], &["disk"], Err(unknown));
     }
 
     #[test]
     fn every_kind_has_a_selectable_collector() {
-        let of_kinds =
-            [Kind::Process, Kind::Cgroup, Kind::Host, Kind::Directory, Kind::Application].map(collector_of);
-        let mut selectable = of_kinds.to_vec();
-        selectable.insert(3, COLLECTOR_OF_PARTS);
-        assert_eq!(selectable, COLLECTORS);
+        let kinds = [Kind::Process, Kind::Cgroup, Kind::Host, Kind::Application, Kind::Directory];
+        let mut selectable: Vec<&str> = kinds.into_iter().flat_map(collectors_of).copied().collect();
+        selectable.push(COLLECTOR_OF_PARTS);
+        selectable.sort_unstable();
+        let mut known = COLLECTORS.to_vec();
+        known.sort_unstable();
+        assert_eq!(selectable, known);
     }
 }

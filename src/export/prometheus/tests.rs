@@ -20,6 +20,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         episodes: 1,
         counts: Counts::default(),
         oldest_file_at: None,
+        event_loop_lag_secs: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),

@@ -33,6 +33,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         episodes: 0,
         counts: Counts::default(),
         oldest_file_at: None,
+        event_loop_lag_secs: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),

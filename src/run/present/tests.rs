@@ -222,6 +222,7 @@ fn a_target_that_two_collectors_know_is_shown_once() {
         episodes: 0,
         counts: crate::sample::Counts::default(),
         oldest_file_at: None,
+        event_loop_lag_secs: None,
         parts: Vec::new(),
         parts_read_at: None,
         areas: Vec::new(),

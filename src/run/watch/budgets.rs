@@ -33,7 +33,7 @@ pub(in crate::run) struct BudgetChange {
 
 /// The targets and their budgets.
 #[derive(Default)]
-pub(in crate::run) struct Budgets {
+pub(super) struct Budgets {
     sensitivity: Sensitivity,
     interval_secs: f64,
     tick: u64,
@@ -131,7 +131,7 @@ impl Budgets {
     }
 
     /// The numbers that a target is held against, sorted by area.
-    pub(in crate::run) fn rules_of(&self, target: &Target) -> Vec<RuleView> {
+    pub(super) fn rules_of(&self, target: &Target) -> Vec<RuleView> {
         let Some(budgeted) = self.targets.get(target) else { return Vec::new() };
         let mut rules: Vec<RuleView> = budgeted.areas.iter().flat_map(BudgetedArea::rules).collect();
         // Stable: the rules of an area stay in the order of the table.

@@ -3,9 +3,9 @@
 //! A member is gone when a batch of its own collector no longer has it; what other collectors see says nothing of it.
 //! Each collector has targets of its own, so two that name the same one would show it twice.
 
-use super::Event;
+use super::{Event, budgets::Budgets};
 use crate::{
-    collect::{EVERY_AREA, NEVER_OF_ALL},
+    config::Judged,
     detect::{
         episode::{LeakState, Transition},
         finding::{Finding, Pattern},
@@ -13,7 +13,9 @@ use crate::{
         judgement::{Circumstances, Scratch},
         pair::Relation,
     },
-    sample::{Area, Batch, Counts, Identity, Limit, Member, Sample, Seconds, Target, TargetInfo},
+    sample::{
+        Area, Batch, Counts, Identity, Limit, LimitSource, Member, Sample, Seconds, Target, TargetInfo,
+    },
     series::life::PastLife,
     severity::Table,
 };
@@ -41,19 +43,11 @@ pub(in crate::run) struct Terms {
     /// Its name.
     pub(in crate::run) collector: &'static str,
     /// The areas that are judged.
-    pub(in crate::run) judged_areas: Vec<Arc<str>>,
+    pub(in crate::run) judged: Judged,
     /// Seconds between two of its batches.
     pub(in crate::run) interval_secs: f64,
     /// Whether its targets can have budgets.
     pub(in crate::run) has_budgets: bool,
-}
-
-impl Terms {
-    /// Whether an area is judged.
-    fn judges(&self, area: &Arc<str>) -> bool {
-        let says = |word: &str| self.judged_areas.iter().any(|judged| **judged == *word);
-        self.judged_areas.contains(area) || (says(EVERY_AREA) && !NEVER_OF_ALL.contains(&&**area))
-    }
 }
 
 /// What is remembered of one collector's members and targets.
@@ -64,6 +58,7 @@ pub(super) struct Source {
     began_at: Option<Seconds>,
     pub(super) members: HashMap<Identity, WatchedMember>,
     pub(super) targets: BTreeMap<Arc<Target>, TargetRecord>,
+    pub(super) budgets: Budgets,
 }
 
 /// What all sources work with.
@@ -105,8 +100,11 @@ pub(in crate::run) struct TargetRecord {
     pub(in crate::run) info: TargetInfo,
     pub(in crate::run) restarts: u64,
     pub(in crate::run) episodes: u64,
-    /// What the kernel has counted since the target was seen first.
+    /// What has been counted since the target was seen first.
     pub(in crate::run) counts: Counts,
+    /// By how much its event loop was late when that was told last, in seconds.
+    #[serde(skip)]
+    pub(in crate::run) event_loop_lag_secs: Option<Seconds>,
     #[serde(skip)]
     pub(in crate::run) is_expected: bool,
     /// Processes at the last tick.
@@ -125,7 +123,8 @@ pub(in crate::run) struct TargetRecord {
 
 impl Source {
     pub(super) fn new(terms: Terms) -> Self {
-        Self { terms, tick: 0, began_at: None, members: HashMap::new(), targets: BTreeMap::new() }
+        let (members, targets) = (HashMap::new(), BTreeMap::new());
+        Self { terms, tick: 0, began_at: None, members, targets, budgets: Budgets::default() }
     }
 
     /// Takes over a new configuration; what was learned stays where it still fits.
@@ -134,7 +133,11 @@ impl Source {
         let factor = (before / now).max(now / before);
         for watched in self.members.values_mut() {
             for area in &mut watched.areas {
-                if factor > INTERVAL_FACTOR || !terms.judges(&area.area.name) {
+                // What the file does not say any more; if it does, the next sample brings it back.
+                area.limit = area.limit.filter(|limit| limit.source != LimitSource::Configured);
+                let is_judged =
+                    terms.judged.includes(&watched.member.target.name, &area.area.name, |_| false);
+                if factor > INTERVAL_FACTOR || !is_judged {
                     end_episode(&watched.member, area, events);
                     area.judge = None;
                 }
@@ -181,7 +184,14 @@ impl Source {
         if batch.may_lack_members {
             self.keep_the_unseen();
         }
-        self.forget_the_gone(batch.at, desk);
+        for (identity, lag_secs) in &batch.event_loop_lags {
+            if let Some(watched) = self.members.get(identity)
+                && let Some(record) = self.targets.get_mut(&watched.member.target)
+            {
+                record.event_loop_lag_secs = Some(*lag_secs);
+            }
+        }
+        self.forget_the_gone(batch, desk);
         self.close_generations(batch.at, desk.events);
     }
 
@@ -252,11 +262,17 @@ impl Source {
             watched.areas.reserve_exact(1);
             watched.areas.push(WatchedArea::new(sample, at));
         }
+        let has = |name: &str| watched.areas.iter().any(|known| *known.area.name == *name);
+        let is_judged = self.terms.judged.includes(&watched.member.target.name, &sample.area.name, has);
         let Some(area) = watched.areas.get_mut(index) else { return false };
         area.size = sample.size;
         area.limit = sample.limit.or(area.limit);
         area.sampled_at = at;
-        if !self.terms.judges(&area.area.name) {
+        if !is_judged {
+            if area.judge.is_some() {
+                end_episode(&watched.member, area, desk.events);
+                area.judge = None;
+            }
             return false;
         }
         let interval_secs = self.terms.interval_secs;
@@ -310,13 +326,19 @@ impl Source {
         }
     }
 
-    fn forget_the_gone(&mut self, at: Seconds, desk: &mut Desk<'_>) {
-        let tick = self.tick;
+    fn forget_the_gone(&mut self, batch: &Batch, desk: &mut Desk<'_>) {
+        let (tick, at) = (self.tick, batch.at);
         let before = self.members.len();
         let targets = &mut self.targets;
         let least_life_secs = LEAST_LIFE_TICKS * self.terms.interval_secs;
         self.members.retain(|_, watched| {
             let is_here = watched.seen == tick;
+            if !is_here && batch.silent.contains(&watched.member.target) {
+                if let Some(record) = targets.get_mut(&watched.member.target) {
+                    record.survivors += 1;
+                }
+                return true;
+            }
             if !is_here {
                 end_episodes(watched, desk.events);
                 if let Some(record) = targets.get_mut(&watched.member.target)
@@ -355,6 +377,9 @@ impl Source {
         let least_life_secs = LEAST_LIFE_TICKS * self.terms.interval_secs;
         for (target, record) in &mut self.targets {
             record.members = record.survivors + record.newcomers;
+            if record.survivors == 0 && record.newcomers == 0 {
+                record.event_loop_lag_secs = None;
+            }
             if record.survivors == 0
                 && let Some(since) = record.generation_since.take()
             {

@@ -53,7 +53,7 @@ enum Record {
     /// The name of a collector and the seconds between two of its batches.
     Collector(String, f64),
     /// The number of its collector among the collectors, a target, and its history.
-    Target(u32, Target, TargetRecord),
+    Target(u32, Target, Box<TargetRecord>),
     /// The number of its collector, and a member.
     Member(u32, Member),
     /// The number of the member among the members, and one of its areas.
@@ -248,7 +248,7 @@ impl Decoding {
                     record.counts = Counts::default();
                 }
                 if let Some(collector) = self.collector(number) {
-                    collector.targets.insert(Arc::new(target), record);
+                    collector.targets.insert(Arc::new(target), *record);
                 }
             }
             Record::Member(number, member) => self.add_member(number, member),

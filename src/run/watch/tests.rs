@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::sample::{Generation, Kind, Limit, LimitSource, Sample, Seconds, TargetInfo, Unit};
-use crate::{config::Processes, detect::finding::Pattern};
+use crate::{
+    config::{Judged, Processes},
+    detect::finding::Pattern,
+};
 
 const INTERVAL_SECS: f64 = 3.0;
 pub(in crate::run) const PROCESS: &str = "process";
@@ -26,7 +29,8 @@ pub(in crate::run) fn anon(size: f64) -> Sample {
 
 /// The terms of a collector of anonymous memory.
 pub(in crate::run) fn terms(collector: &'static str, interval_secs: f64) -> Terms {
-    Terms { collector, judged_areas: vec!["anon".into()], interval_secs, has_budgets: collector == PROCESS }
+    let judged = Judged::everywhere(vec!["anon".into()]);
+    Terms { collector, judged, interval_secs, has_budgets: collector == PROCESS }
 }
 
 pub(in crate::run) fn watching_every(interval_secs: f64) -> Watch {
@@ -60,6 +64,40 @@ fn restarts(watch: &Watch, name: &str) -> u64 {
 
 fn alone(member: &Arc<Member>, ticks: usize) -> Vec<Vec<(Arc<Member>, f64)>> {
     vec![vec![(Arc::clone(member), 1e6)]; ticks]
+}
+
+/// Who does not answer is not gone; whoever comes in its place is a restart.
+#[test]
+fn the_silent_are_kept() {
+    let mut watch = watching();
+    let (first, second) = (member("web", 1, 0.0), member("web", 2, 150.0));
+    feed(&mut watch, alone(&first, 20), 0);
+    let mut silent = Batch::new(20.0 * INTERVAL_SECS);
+    silent.silent.push(Arc::clone(&first.target));
+    watch.take_in(PROCESS, &silent, &mut Vec::new());
+    assert_eq!(watch.members().count(), 1);
+    assert!(watch.targets().all(|(_, record)| record.members == 1));
+    feed(&mut watch, alone(&second, 5), 21);
+    assert_eq!((watch.members().count(), restarts(&watch, "web")), (1, 1));
+}
+
+/// An area gives way to the better one where that is told.
+#[test]
+fn a_better_area_takes_the_place_of_another() {
+    let judged = Judged::everywhere(vec!["heap".into(), "after_gc".into()]).preferring("heap", "after_gc");
+    let mut watch = Watch::new(vec![Terms { judged, ..terms(PROCESS, INTERVAL_SECS) }], INTERVAL_SECS);
+    let web = member("web", 1, 0.0);
+    let judged_at = |watch: &mut Watch, tick: u32, names: &[&str]| {
+        let mut batch = Batch::new(f64::from(tick) * INTERVAL_SECS);
+        let sample = |name: &&str| Sample { area: Area::new(name, Unit::Bytes), size: 1e6, limit: None };
+        batch.push(Arc::clone(&web), names.iter().map(sample));
+        watch.take_in(PROCESS, &batch, &mut Vec::new());
+        let areas = watch.members().flat_map(|watched| &watched.areas);
+        areas.filter(|area| area.is_judged()).map(|area| area.area.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(judged_at(&mut watch, 1, &["heap", "rss"]), ["heap"]);
+    judged_at(&mut watch, 2, &["heap", "after_gc"]);
+    assert_eq!(judged_at(&mut watch, 3, &["heap", "after_gc"]), ["after_gc"]);
 }
 
 #[test]
@@ -175,7 +213,7 @@ fn two_areas_of_one_process_name_what_they_show_together() {
         let caching = member("cache", 7, -86_400.0);
         let mut watch = Watch::new(
             vec![Terms {
-                judged_areas: vec!["store".into(), "store_entries".into()],
+                judged: Judged::everywhere(vec!["store".into(), "store_entries".into()]),
                 ..terms(PROCESS, INTERVAL_SECS)
             }],
             INTERVAL_SECS,
@@ -225,7 +263,8 @@ fn a_reload_keeps_what_was_learned_unless_it_no_longer_fits() {
 /// anonymous memory is flat but for some noise, and its page cache fills.
 fn confirmed_for_its_page_cache(judged_areas: Vec<Arc<str>>, seed: u32) -> u64 {
     const PAGE: f64 = 4096.0;
-    let mut watch = Watch::new(vec![Terms { judged_areas, ..terms(PROCESS, 30.0) }], 30.0);
+    let mut watch =
+        Watch::new(vec![Terms { judged: Judged::everywhere(judged_areas), ..terms(PROCESS, 30.0) }], 30.0);
     let reader = member("indexer", 1 + seed, 0.0);
     let mut noise = 0.0;
     for tick in 0..7 * 2880u32 {
@@ -335,8 +374,8 @@ fn who_may_be_there_all_the_same_is_not_gone() {
 
 #[test]
 fn every_area_is_judged_where_all_are_but_for_those_that_hold_others() {
-    let judged_areas = vec![crate::collect::EVERY_AREA.into()];
-    let mut watch = Watch::new(vec![Terms { judged_areas, ..terms(PROCESS, INTERVAL_SECS) }], INTERVAL_SECS);
+    let judged = Judged::all_but(&crate::collect::NEVER_OF_ALL);
+    let mut watch = Watch::new(vec![Terms { judged, ..terms(PROCESS, INTERVAL_SECS) }], INTERVAL_SECS);
     let mut batch = Batch::new(0.0);
     let named = |name: &str| Sample { area: Area::new(name, Unit::Bytes), ..anon(1.0) };
     batch.push(member("web", 1, 0.0), ["bridge_cache", "heap", "heap_committed", "rss"].map(named));
@@ -348,17 +387,20 @@ fn every_area_is_judged_where_all_are_but_for_those_that_hold_others() {
 /// confirmation: area and pattern.
 fn confirmed_of_a_pushed_cache(every_ticks: u32, entries: impl Fn(f64) -> f64) -> Vec<(String, Pattern)> {
     use crate::{
-        collect::{Collector as _, EVERY_AREA, Lent, Request, push},
+        collect::{Collector as _, Lent, NEVER_OF_ALL, Request, push},
         config::Config,
         inbox::{Inbox, Push, Pushed},
     };
     let inbox: Arc<Inbox> = Arc::default();
-    let lent =
-        Lent { paths: Default::default(), inbox: Arc::clone(&inbox), instant: crate::run::clock::instant };
+    let lent = Lent {
+        paths: Default::default(),
+        inbox: Arc::clone(&inbox),
+        instant: crate::run::clock::instant,
+        spawn: |_| Box::pin(async { Err(String::new()) }),
+    };
     let mut collector = push::PushCollector::new(&Config::default(), &lent);
-    let judged_areas = vec![EVERY_AREA.into()];
-    let mut watch =
-        Watch::new(vec![Terms { judged_areas, ..terms(push::NAME, INTERVAL_SECS) }], INTERVAL_SECS);
+    let judged = Judged::all_but(&NEVER_OF_ALL);
+    let mut watch = Watch::new(vec![Terms { judged, ..terms(push::NAME, INTERVAL_SECS) }], INTERVAL_SECS);
     let mut told = Vec::new();
     for tick in 0..4_800u32 {
         let secs = f64::from(tick) * INTERVAL_SECS;

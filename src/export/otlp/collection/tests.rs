@@ -61,6 +61,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         episodes: 4,
         counts: Counts::default(),
         oldest_file_at: None,
+        event_loop_lag_secs: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),

@@ -3,7 +3,7 @@
 use super::{super::tests::*, *};
 use crate::{
     budget::Preset,
-    config::{Collectors, Limits, written},
+    config::{Collectors, Judged, Limits, written},
     run::{
         present::Presentation,
         watch::{Terms, Watch},
@@ -170,7 +170,7 @@ fn areas_that_are_not_judged_are_not_held_against_anything() {
     let worker = member("web", 1, -86_400.0);
     let mut held = Held::to_strict();
     held.run(300.0, &[(&worker, &|_| 100.0 * MB)]);
-    let nothing_judged = Terms { judged_areas: Vec::new(), ..terms(PROCESS, INTERVAL_SECS) };
+    let nothing_judged = Terms { judged: Judged::default(), ..terms(PROCESS, INTERVAL_SECS) };
     held.watch.reconfigure(vec![nothing_judged], INTERVAL_SECS);
     held.run(3.0, &[(&worker, &|_| 100.0 * MB)]);
     assert_eq!((held.told_of("size"), held.rules().len()), (vec![Some(true), None], 0));

@@ -1,0 +1,3 @@
+//! Act: what changes something, or starts a program. Nothing here happens unless the configuration asks for it.
+
+pub mod spawn;
