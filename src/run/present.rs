@@ -272,7 +272,8 @@ impl<'a> Room<'a> {
         // What two collectors see has the room of both.
         let names = collectors_of(target.target.kind);
         let rooms = names.iter().map(|name| self.collectors.of(name).series.unwrap_or(usize::MAX));
-        let of_collector = self.of_collectors.entry(names).or_insert(rooms.fold(0, usize::saturating_add));
+        let of_collector =
+            self.of_collectors.entry(names).or_insert_with(|| rooms.fold(0, usize::saturating_add));
         // Parts are another collector's.
         let own = wanted.saturating_sub(metric::part_series_count(target));
         if wanted > self.in_all || own > *of_collector {
