@@ -10,6 +10,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::PathBuf,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -218,6 +219,35 @@ fn go_tells_by_its_client_library_and_by_expvar() {
     }
     agrees(&exporter, ("expvar", "heap"), || go.account("/account", "/heap_in_use"));
     assert!(is_judged(&exporter.scrape(), "expvar", "heap"));
+}
+
+#[test]
+fn redis_tells_by_a_command() {
+    let port = free_port().to_string();
+    let flags = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--enable-debug-command", "yes"];
+    let mut redis = Process::start(Process::command(program("redis-server")).args(flags));
+    redis.line_with("Ready to accept connections", PATIENCE);
+    let ask = |words: &[&str]| {
+        let asked = Command::new(program("redis-cli")).args(["-p", &port, "--json"]).args(words).output();
+        String::from_utf8(asked.expect("redis-cli runs").stdout).expect("text")
+    };
+    let told = |key: &str| {
+        let stats: serde_json::Value = serde_json::from_str(&ask(&["memory", "stats"])).expect("JSON");
+        stats[key].as_f64().unwrap_or_else(|| panic!("{key}: {stats}"))
+    };
+    ask(&["debug", "populate", "20000"]);
+    let scratch = Scratch::new("redis");
+    let configuration = format!(
+        "{SAMPLING}applications:\n- name: redis\n  areas:\n  - {{name: store, command: [redis-cli, -p, '{port}', \
+         --json, memory, stats], field: /total.allocated, entries: /keys.count}}\n"
+    );
+    let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS);
+    agrees(&exporter, ("redis", "store"), || told("total.allocated"));
+    agrees(&exporter, ("redis", "store_entries"), || told("keys.count"));
+    ask(&["debug", "populate", "60000"]);
+    agrees(&exporter, ("redis", "store"), || told("total.allocated"));
+    agrees(&exporter, ("redis", "store_entries"), || 60_000.0);
+    assert!(is_judged(&exporter.scrape(), "redis", "store"));
 }
 
 #[test]
