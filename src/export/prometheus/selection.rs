@@ -68,7 +68,11 @@ impl Selection {
             (names, []) => names.iter().map(find).collect::<Result<_, _>>().map(Self::Only),
             ([], names) => {
                 let out = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-                Ok(Self::Only(known.iter().copied().filter(|name| !out.contains(name)).collect()))
+                // Targets that two collectors see are left out with either.
+                let together = collectors_of(Kind::Application);
+                let is_shared_out = together.iter().any(|name| out.contains(name));
+                let stays = |name: &&str| !out.contains(name) && !(is_shared_out && together.contains(name));
+                Ok(Self::Only(known.iter().copied().filter(stays).collect()))
             }
             _ => Err(SelectionError::Both),
         }
@@ -117,6 +121,15 @@ mod tests {
         let unknown = "unknown collector \"disk\"; known: process, cgroup, host, application, attribution, directory, push";
         check(&["disk"], &[], Err(unknown));
         check(&[], &["disk"], Err(unknown));
+    }
+
+    #[test]
+    fn targets_of_two_collectors_are_shown_with_either_and_left_out_with_either() {
+        let shows = |collect: &[&str], exclude: &[&str]| {
+            Selection::new(collect, exclude, &COLLECTORS).unwrap().includes(Kind::Application)
+        };
+        assert!(shows(&["push"], &[]) && shows(&["application"], &[]) && shows(&[], &["process"]));
+        assert!(!shows(&[], &["push"]) && !shows(&[], &["application"]) && !shows(&["process"], &[]));
     }
 
     #[test]
