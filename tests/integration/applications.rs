@@ -10,7 +10,6 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::PathBuf,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -228,7 +227,8 @@ fn redis_tells_by_a_command() {
     let mut redis = Process::start(Process::command(program("redis-server")).args(flags));
     redis.line_with("Ready to accept connections", PATIENCE);
     let ask = |words: &[&str]| {
-        let asked = Command::new(program("redis-cli")).args(["-p", &port, "--json"]).args(words).output();
+        let mut command = Process::command(program("redis-cli"));
+        let asked = command.args(["-p", &port, "--json"]).args(words).output();
         String::from_utf8(asked.expect("redis-cli runs").stdout).expect("text")
     };
     let told = |key: &str| {

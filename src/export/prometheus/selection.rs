@@ -71,7 +71,7 @@ impl Selection {
                 // Targets that two collectors see are left out with either.
                 let together = collectors_of(Kind::Application);
                 let is_shared_out = together.iter().any(|name| out.contains(name));
-                let stays = |name: &&str| !out.contains(name) && !(is_shared_out && together.contains(name));
+                let stays = |name: &&str| !(out.contains(name) || is_shared_out && together.contains(name));
                 Ok(Self::Only(known.iter().copied().filter(stays).collect()))
             }
             _ => Err(SelectionError::Both),
