@@ -25,6 +25,7 @@ mod attribution;
 mod command_line;
 mod dashboards;
 mod detector;
+mod directories;
 mod explained;
 mod golden;
 mod leaks;

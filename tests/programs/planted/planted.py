@@ -1,7 +1,8 @@
 """A program that leaks in one place: planted.py KIND [ARGUMENT…] RUN
 
 KIND is malloc or pool (of a native module, whose path follows), shared (memory by a name), sockets (to an address and
-port, never closed), or files (pages of a file, whose path follows: no leak). RUN tells this run from others. Ends when
+port, never closed), events (files of a directory, whose path follows), or files (pages of a file, whose path follows: no
+leak). RUN tells this run from others. Ends when
 its standard input does.
 """
 
@@ -58,11 +59,24 @@ def files(path):
     return step
 
 
+def events(directory):
+    made = 0
+
+    def step():
+        nonlocal made
+        for made in range(made + 1, made + 6):
+            with open(os.path.join(directory, "%d.json" % made), "w") as file:
+                file.write("{}")
+
+    return step
+
+
 KINDS = {
     "malloc": lambda path: module(path, "forget_blocks"),
     "pool": lambda path: module(path, "fill_pool"),
     "shared": shared,
     "sockets": sockets,
+    "events": events,
     "files": files,
 }
 
