@@ -1,8 +1,5 @@
 """What the checks of the dashboards let pass, each with its reason."""
 
-# Metrics that are agreed on and that the table does not have yet.
-ANNOUNCED = set()
-
 CONFIGURED = "repeats what stands in the configuration, for rules of one's own; what follows from it is shown"
 
 # Metrics of docs/metrics.md that no alert and no page uses.

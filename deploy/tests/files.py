@@ -15,7 +15,6 @@ import yaml
 from common import DEPLOY, ROOT, Strict, fail
 
 COMPOSE = DEPLOY / "compose"
-DASHBOARDS = ROOT / "grafana"
 
 
 def main():
@@ -41,8 +40,6 @@ def stack(checker):
             fail(f"compose.yaml: {name}: the image should be of version {version}")
         for volume in service.get("volumes", []):
             source = pathlib.Path(volume["source"])
-            if source.is_relative_to(DASHBOARDS) and not DASHBOARDS.is_dir():
-                continue
             if volume["type"] == "bind" and not source.exists():
                 fail(f"compose.yaml: {name} mounts {volume['source']}, which is not there")
         for port in service.get("ports", []):
@@ -66,8 +63,6 @@ def provisioning(services):
     for source in sources:
         if source.get("jsonData", {}).get("alertmanagerUid", uids[0]) not in uids:
             fail(f"datasources: {source['name']}: alertmanagerUid is nobody's")
-    if not DASHBOARDS.is_dir():
-        return
     for provider in read(mounted(services, "/etc/grafana/provisioning/dashboards/"), "providers", {"name", "type", "options"}):
         directory = mounted(services, provider["options"]["path"])
         if not list(directory.glob("*.json")):
