@@ -83,6 +83,13 @@ impl Course {
         step.looked.then(|| self.judge.finding().cloned())
     }
 
+    /// All that decides how soon there is another look: the confidence, what people were told, the time to the limit.
+    fn urgency(&self) -> (Option<f64>, LeakState, Option<Estimate>) {
+        let finding = self.judge.finding();
+        let time_to_limit = finding.and_then(|finding| finding.time_to_limit);
+        (finding.map(|finding| finding.confidence), self.judge.state(), time_to_limit)
+    }
+
     fn looks(mut self, samples: &[Sample]) -> Vec<Option<Finding>> {
         let mut scratch = Scratch::default();
         samples.iter().filter_map(|sample| self.take_in(*sample, &mut scratch)).collect()
@@ -186,8 +193,9 @@ fn sizes_may_be_scaled(trial: Trial) {
             prop_assert_eq!(one.is_some(), other.is_some());
             // Features that differ in their last bits may lie on two sides of a border.
             let mut rows = small_scratch.row().iter().zip(large_scratch.row());
-            is_equal = rows.all(|(one, other)| one.to_bits() == other.to_bits());
-            if is_equal {
+            let rows_are_equal = rows.all(|(one, other)| one.to_bits() == other.to_bits());
+            is_equal = rows_are_equal && small.urgency() == large.urgency();
+            if rows_are_equal {
                 prop_assert_eq!(
                     one.map(|finding| finding.confidence),
                     other.map(|finding| finding.confidence)
@@ -229,14 +237,13 @@ fn a_restart_adds_a_memory(trial: Trial) {
         let mut only = fresh();
         let (mut second_scratch, mut only_scratch) = (Scratch::default(), Scratch::default());
         let mut agree = true;
-        let confidence = |course: &Course| course.judge.finding().map(|finding| finding.confidence);
         for sample in samples(&now, START) {
-            let are_as_sure = confidence(&second) == confidence(&only);
+            let are_as_urgent = second.urgency() == only.urgency();
             let with = second.take_in(sample, &mut second_scratch);
             let without = only.take_in(sample, &mut only_scratch);
             if with.is_some() != without.is_some() {
                 // Who is suspected more is looked at more often, and nothing can be compared from there on.
-                prop_assert!(!are_as_sure, "equally sure, and not looked at at the same times");
+                prop_assert!(!are_as_urgent, "equally urgent, and not looked at at the same times");
                 break;
             }
             let rows = second_scratch.row().iter().zip(only_scratch.row()).zip(&of_the_past);
