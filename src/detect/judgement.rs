@@ -260,7 +260,7 @@ impl Judgement {
             size: ladder.last_size(),
         };
         let pattern = pattern::name(horizon, &around);
-        let growth = interval(horizon);
+        let growth = interval(horizon, leaks);
         let time_to_limit =
             circumstances.limit.as_ref().filter(|_| leaks || pattern.grows()).and_then(|limit| {
                 limit::time_to_limit(limit.room() + (ladder.last_size() - horizon.floor).max(0.0), horizon)
@@ -348,12 +348,14 @@ fn origin(
     origin
 }
 
-/// The growth with its 90 % interval; growth whose sign is not even certain is none.
-fn interval(horizon: &Horizon) -> Estimate {
+/// The growth with its 90 % interval. Growth whose sign is not even certain is none, unless there is a leak: that it grows
+/// is certain then, and how fast is said with all its doubt.
+fn interval(horizon: &Horizon, leaks: bool) -> Estimate {
     let (slope, error) = horizon.pace();
     let half = NINETY_PERCENT * WIDENED * error;
     let (lower, upper) = (slope - half, slope + half);
-    let value = if lower <= 0.0 && upper >= 0.0 { 0.0 } else { slope };
+    let is_doubtful = lower <= 0.0 && upper >= 0.0;
+    let value = if is_doubtful && !(leaks && slope > 0.0) { 0.0 } else { slope };
     Estimate { value, lower, upper }
 }
 
