@@ -35,4 +35,5 @@ mod reloads;
 mod repository;
 mod restarts;
 mod shipped_files;
+mod soak;
 mod storage;
