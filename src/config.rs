@@ -17,6 +17,7 @@ mod processes;
 mod reader;
 mod sensitivity;
 mod severity;
+pub mod shown;
 pub(crate) mod size;
 mod tree;
 mod variables;

@@ -16,4 +16,5 @@ pub mod judgement;
 pub mod episode;
 pub mod judge;
 pub mod explain;
+pub mod advice;
 pub mod budget;

@@ -140,7 +140,8 @@ pub struct Member {
 }
 
 /// What the kernel counts of a member's memory since the member is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Counter {
     /// Processes that were killed for want of memory.
     OomKills,
@@ -222,6 +223,7 @@ impl Counts {
 
 /// Which rule sets a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LimitSource {
     /// The nearest of the control group's ancestors.
     Cgroup,

@@ -4,11 +4,11 @@ use super::{
     Pages, ReloadRequest, State, Wanted,
     access::{Audience, Client, Rule},
     answer::Answer,
-    page, query,
+    api, page, query,
     seats::{Seat, Seats},
     site::Site,
 };
-use crate::export::prometheus::selection::Selection;
+use crate::export::prometheus::{negotiate::accepts_gzip, selection::Selection};
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     body::Bytes,
@@ -58,6 +58,8 @@ enum Route {
     Reload,
     Page,
     Style,
+    /// Below the API's root, which answers nothing but JSON; none where there is nothing.
+    Api(Option<api::Endpoint>),
     Nothing,
 }
 
@@ -71,6 +73,7 @@ impl Route {
             Self::Reload => "reload",
             Self::Page => "page",
             Self::Style => "static",
+            Self::Api(_) => "api",
             Self::Nothing => "other",
         }
     }
@@ -79,7 +82,7 @@ impl Route {
     const fn audience(self) -> Audience {
         match self {
             Self::Metrics | Self::Healthy | Self::Ready => Audience::Everyone,
-            Self::Page | Self::Style | Self::Nothing => Audience::Readers,
+            Self::Page | Self::Style | Self::Api(_) | Self::Nothing => Audience::Readers,
             Self::Reload => Audience::Changers,
         }
     }
@@ -94,14 +97,22 @@ impl Route {
 
     fn allows(self, method: &Method) -> bool {
         match self {
-            Self::Nothing => true,
+            Self::Nothing | Self::Api(None) => true,
             route => route.allowed().split(", ").any(|allowed| allowed == method.as_str()),
         }
     }
 
     /// Whether an answer costs enough to be limited. Health checks are not: a busy exporter is not a dead one.
     const fn takes_a_seat(self) -> bool {
-        matches!(self, Self::Metrics | Self::Page | Self::Reload)
+        matches!(self, Self::Metrics | Self::Page | Self::Api(Some(_)) | Self::Reload)
+    }
+
+    /// A refusal in the form that is usual here.
+    fn refusal(self, status: StatusCode, words: &str, asked: &Asked<'_>) -> Answer {
+        match self {
+            Self::Api(_) => api::refusal(status, words, asked.uri.path()),
+            _for_people => Answer::text(status, words),
+        }
     }
 }
 
@@ -130,6 +141,7 @@ impl Routes {
             Some("/-/reload") => Route::Reload,
             Some("/") => Route::Page,
             Some(STYLE_PATH) => Route::Style,
+            Some(path) if path.starts_with(api::ROOT) => Route::Api(api::Endpoint::at(path)),
             Some(_) | None => Route::Nothing,
         }
     }
@@ -138,10 +150,10 @@ impl Routes {
         let client = Client { peer: asked.peer, headers: asked.headers, uri_host: asked.uri.host() };
         self.access
             .admit(route.audience(), &client)
-            .map_err(|sentence| Box::new(Answer::text(StatusCode::FORBIDDEN, sentence)))?;
+            .map_err(|words| Box::new(route.refusal(StatusCode::FORBIDDEN, words, asked)))?;
         if !route.allows(asked.method) {
             let sentence = format!("This answers to {} only.", route.allowed());
-            let answer = Answer::text(StatusCode::METHOD_NOT_ALLOWED, &sentence);
+            let answer = route.refusal(StatusCode::METHOD_NOT_ALLOWED, &sentence, asked);
             return Err(Box::new(answer.with(ALLOW, route.allowed())));
         }
         if !route.takes_a_seat() {
@@ -149,7 +161,7 @@ impl Routes {
         }
         self.seats.take(asked.peer).map(Some).ok_or_else(|| {
             let sentence = "Too many requests at once (--web.max-requests); try again in a moment.";
-            Box::new(Answer::text(StatusCode::SERVICE_UNAVAILABLE, sentence).with(RETRY_AFTER, "1"))
+            Box::new(route.refusal(StatusCode::SERVICE_UNAVAILABLE, sentence, asked).with(RETRY_AFTER, "1"))
         })
     }
 
@@ -163,6 +175,8 @@ impl Routes {
             Route::Style => Answer::new(StatusCode::OK, "text/css; charset=utf-8", page::style())
                 // Kept, an older exporter's style sheet would outlive it; anew it costs a few kilobytes.
                 .with(CACHE_CONTROL, "no-cache"),
+            Route::Api(Some(endpoint)) => self.api(endpoint, asked).await,
+            Route::Api(None) => api::Problem::nothing().answer(asked.uri.path()),
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }
@@ -227,6 +241,21 @@ impl Routes {
                 "The reload takes long and goes on; see the log.",
             ),
         }
+    }
+
+    /// A long list takes milliseconds, so it is made on another thread.
+    async fn api(&self, endpoint: api::Endpoint, asked: &Asked<'_>) -> Answer {
+        let path = asked.uri.path();
+        let request = api::Request {
+            endpoint,
+            path: self.site.below_prefix(path).unwrap_or(path).to_owned(),
+            query: asked.uri.query().unwrap_or_default().to_owned(),
+            gzip: accepts_gzip(joined(asked.headers, &ACCEPT_ENCODING).as_deref()),
+            link_prefix: self.site.link_prefix.clone(),
+        };
+        let snapshot = self.state.pages.snapshot();
+        let answer = tokio::task::spawn_blocking(move || api::answer(&snapshot, &request)).await;
+        answer.unwrap_or_else(|_panicked| api::Problem::ours("The answer could not be made.").answer(path))
     }
 
     fn page(&self, asked: &Asked<'_>) -> Answer {

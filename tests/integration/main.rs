@@ -20,6 +20,7 @@ mod programs;
 
 mod alerts_fire;
 mod analyze;
+mod api;
 mod command_line;
 mod detector;
 mod explained;
