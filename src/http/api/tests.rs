@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_EXPECTED=1 cargo test --lib http::api` writes the answers anew; read the difference before it is kept.
 
+#![expect(clippy::print_stdout, reason = "one of them prints what it measured")]
+
 mod schema;
 
 use super::*;
@@ -340,4 +342,32 @@ fn a_long_answer_is_compressed_for_who_takes_it() {
         response.headers().contains_key("content-encoding")
     };
     assert!(is_packed("/api/v1/areas") && !is_packed("/api/v1/config"));
+}
+
+/// `cargo test --release --lib http::api -- --nocapture a_thousand` prints how long each answer takes.
+#[test]
+fn a_thousand_targets_are_answered_within_bounds() {
+    let mut world = world();
+    let areas = ["anon", "fds", "rss", "rss_peak", "swap", "threads"];
+    world.targets = (0..1000)
+        .map(|number| {
+            let leak = || verdict(LeakState::Confirmed, Some(finding(11_000.0, 0.97)), None);
+            let areas = areas.map(|name| area(name, Unit::Bytes, 312e6, leak())).into();
+            target(Kind::Process, &format!("service-{number:05}.service"), areas)
+        })
+        .collect();
+    for (_, path, _) in Endpoint::ALL {
+        let uri = match path {
+            "/api/v1/areas/{id}" => continue,
+            "/api/v1/report" => format!("{path}?format=html"),
+            list if Endpoint::at(list).is_some_and(|endpoint| endpoint.parameters().contains(&"limit")) => {
+                format!("{list}?limit=1000")
+            }
+            other => other.to_owned(),
+        };
+        let began = crate::run::clock::instant();
+        let (status, _, body) = ask(&world, &uri);
+        println!("{uri}: {} bytes in {:?}", body.len(), began.elapsed());
+        assert!(status == 200 && body.len() < 3_000_000, "{uri}: {} bytes", body.len());
+    }
 }
