@@ -49,7 +49,7 @@ fn check_named(document: &Value, (name, schema): (&str, &Value), answer: &Value,
             items.iter().for_each(|item| check_named(document, (name, &schema["items"]), item, seen));
         }
         Value::Object(_) if schema["additionalProperties"] == false => {
-            check_object(document, (name, schema), answer, seen)
+            check_object(document, (name, schema), answer, seen);
         }
         _ => {}
     }
