@@ -20,6 +20,7 @@ mod severity;
 pub(crate) mod size;
 mod tree;
 mod variables;
+pub mod web;
 
 #[cfg(test)]
 mod fixtures;

@@ -1,4 +1,4 @@
-//! The HTTP side: the listener, who may ask for what, the routes and the page for people.
+//! The HTTP side: the listener, TLS and users, who may ask for what, the routes and the page for people.
 //!
 //! It samples nothing and judges nothing: every answer is made from what [`Pages`] holds ready. [`bind`] takes the
 //! addresses before anything else runs, so that a taken port is an error of the start and not of the first scrape;
@@ -9,6 +9,8 @@
 
 pub(crate) mod access;
 mod answer;
+mod door;
+mod gate;
 mod listener;
 mod page;
 mod patience;
@@ -18,6 +20,7 @@ mod seats;
 mod serve;
 mod site;
 
+pub use door::{Door, NoteReading, ReadWebFile};
 pub use listener::{Bound, bind};
 
 use crate::{export::prometheus::selection::Selection, snapshot::Snapshot};

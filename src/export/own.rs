@@ -123,6 +123,7 @@ pub struct Own {
     judging: Judging,
     reload_successful: IntGauge,
     reloaded_at: Gauge,
+    web_reload_successful: GaugeVec,
     severity: Grading,
     otlp: OtlpStats,
     storage: Storage,
@@ -176,6 +177,7 @@ impl Own {
             judging: Judging::new(&registry)?,
             reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
             reloaded_at: gauge(&registry, &own::RELOAD_TIMESTAMP)?,
+            web_reload_successful: gauges(&registry, &own::WEB_RELOAD_SUCCESSFUL)?,
             severity: Grading {
                 confidence: gauges(&registry, &own::SEVERITY_CONFIDENCE)?,
                 time_to_limit: gauges(&registry, &own::SEVERITY_TIME_TO_LIMIT)?,
@@ -273,6 +275,11 @@ impl Own {
     /// A new configuration was refused; the one before stays in force.
     pub fn reload_failed(&self) {
         self.reload_successful.set(0);
+    }
+
+    /// The web file was read; whether it was good.
+    pub fn web_file_read(&self, is_good: bool) {
+        self.web_reload_successful.with_label_values::<&str>(&[]).set(f64::from(u8::from(is_good)));
     }
 
     /// Findings are graded by this table from now on; none is the built-in one.

@@ -2,7 +2,8 @@
 //!
 //! Without authentication only the machine itself is trusted: a client from beyond loopback gets the metrics and the
 //! two health checks, as from any exporter. The rest names programs and their troubles (the page) or changes
-//! something (the reload).
+//! something (the reload). Who has shown a password or a verified certificate may read everything, from wherever; to
+//! change something remains with the machine itself.
 //!
 //! Two things can make a stranger look like loopback, and both are refused. A reverse proxy on the same machine
 //! speaks for strangers, so a request that says it was forwarded counts as remote. A web page in a browser on the
@@ -40,6 +41,8 @@ pub(super) struct Client<'a> {
     pub(super) headers: &'a HeaderMap,
     /// The host named in the request line itself, which a proxy's client may do.
     pub(super) uri_host: Option<&'a str>,
+    /// Whether it has shown who it is. No page can make a browser do so under a name that a stranger owns.
+    pub(super) is_known: bool,
 }
 
 /// The rule, from the flags.
@@ -52,7 +55,8 @@ pub(super) struct Rule {
 }
 
 const NOT_FROM_AFAR: &str = "Only this machine may read this. The metrics, /-/healthy and /-/ready are open to all; \
-     to let everyone who can connect read the rest, start the exporter with --web.remote-read.";
+     to let everyone who can connect read the rest, start the exporter with --web.remote-read; to let some do so, \
+     give them passwords or certificates in a --web.config.file.";
 const NO_CHANGE_FROM_AFAR: &str = "Only this machine may change anything: send the request from the machine on which \
      the exporter runs, to its loopback address and not through a proxy.";
 const UNKNOWN_NAME: &str = "The exporter is not known by the name in the Host header. Ask for it as localhost, as \
@@ -68,7 +72,7 @@ impl Rule {
     pub(super) fn admit(&self, audience: Audience, client: &Client<'_>) -> Result<(), &'static str> {
         match audience {
             Audience::Everyone => Ok(()),
-            Audience::Readers if self.remote_read => Ok(()),
+            Audience::Readers if self.remote_read || client.is_known => Ok(()),
             Audience::Readers if !client.is_local() => Err(NOT_FROM_AFAR),
             Audience::Changers if !client.is_local() => Err(NO_CHANGE_FROM_AFAR),
             Audience::Readers | Audience::Changers if !self.knows_host(client) => Err(UNKNOWN_NAME),
@@ -136,6 +140,7 @@ mod tests {
         peer: &'static str,
         headers: &'static [(&'static str, &'static str)],
         rule: Rule,
+        is_known: bool,
     }
 
     impl Case {
@@ -145,7 +150,12 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect();
-            let client = Client { peer: self.peer.parse().unwrap(), headers: &headers, uri_host: None };
+            let client = Client {
+                peer: self.peer.parse().unwrap(),
+                headers: &headers,
+                uri_host: None,
+                is_known: self.is_known,
+            };
             self.rule.admit(audience, &client).is_ok()
         }
     }
@@ -161,7 +171,7 @@ mod tests {
         headers: &'static [(&'static str, &'static str)],
         expected: [bool; 3],
     ) {
-        let case = Case { peer, headers, rule };
+        let case = Case { peer, headers, rule, is_known: false };
         let found = [Audience::Everyone, Audience::Readers, Audience::Changers].map(|a| case.admits(a));
         assert_eq!(found, expected, "{peer} {headers:?}");
     }
@@ -184,6 +194,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_known_reads_everything_from_anywhere_and_changes_nothing() {
+        for (peer, may_change) in [(AFAR, false), ("127.0.0.1", true)] {
+            let headers = &[("host", "localhost:10099")];
+            let case = Case { peer, headers, rule: Rule::default(), is_known: true };
+            let found = [Audience::Everyone, Audience::Readers, Audience::Changers].map(|a| case.admits(a));
+            assert_eq!(found, [true, true, may_change], "{peer}");
+        }
+        let headers = &[("host", "node7:10099"), ("x-forwarded-for", "192.0.2.7")];
+        let case = Case { peer: "127.0.0.1", headers, rule: Rule::default(), is_known: true };
+        assert!(case.admits(Audience::Readers) && !case.admits(Audience::Changers));
+    }
+
+    #[test]
     fn a_proxy_speaks_for_strangers() {
         for headers in [
             &[("host", "localhost"), ("x-forwarded-for", "192.0.2.7")],
@@ -198,7 +221,7 @@ mod tests {
     #[test]
     fn a_name_that_a_stranger_may_own_is_refused() {
         for own in ["LOCALHOST", "localhost.", "127.0.0.1:1", "127.3.2.1", "[::1]:10099", "[::1]"] {
-            let case = Case { peer: "::1", headers: &[], rule: Rule::default() };
+            let case = Case { peer: "::1", headers: &[], rule: Rule::default(), is_known: false };
             assert!(case.rule.is_own_host(&host_of(own).unwrap()), "{own}");
         }
         check("::1", &[], [true, false, false]);

@@ -46,12 +46,20 @@ impl Answer {
         self
     }
 
-    /// The response. hyper adds the length of the body, and for HEAD leaves the body out.
-    pub(super) fn into_response(self, turn: Arc<Turn>) -> Response<AnswerBody> {
+    /// The response, with these headers in the place of its own where both have one. hyper adds the length of the body,
+    /// and for HEAD leaves the body out.
+    pub(super) fn into_response(
+        self,
+        headers: &[(HeaderName, HeaderValue)],
+        turn: Arc<Turn>,
+    ) -> Response<AnswerBody> {
         let mut response = Response::new(AnswerBody { bytes: Full::new(self.body), turn });
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value.clone());
+        }
         response
     }
 }

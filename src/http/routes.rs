@@ -48,6 +48,8 @@ pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
+    /// Whether it is known who asks.
+    pub(super) is_known: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,7 @@ impl Routes {
         (answer, seat)
     }
 
-    /// Counts a request that was refused for its body.
+    /// Counts a request that was refused before its route was asked.
     pub(super) fn count_refused(&self, path: &str, status: StatusCode) {
         self.state.pages.count_request(self.route(path).handler(), status.as_u16());
     }
@@ -135,7 +137,12 @@ impl Routes {
     }
 
     fn admit(&self, route: Route, asked: &Asked<'_>) -> Result<Option<Seat>, Box<Answer>> {
-        let client = Client { peer: asked.peer, headers: asked.headers, uri_host: asked.uri.host() };
+        let client = Client {
+            peer: asked.peer,
+            headers: asked.headers,
+            uri_host: asked.uri.host(),
+            is_known: asked.is_known,
+        };
         self.access
             .admit(route.audience(), &client)
             .map_err(|sentence| Box::new(Answer::text(StatusCode::FORBIDDEN, sentence)))?;

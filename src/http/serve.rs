@@ -4,9 +4,10 @@
 //! a new one without noticing.
 
 use super::{
-    Bound, State,
+    Bound, Door, State,
     access::Rule,
     answer::{Answer, AnswerBody},
+    gate::{Gate, InForce, Visitor},
     patience::{Patience, Timed, Turn},
     routes::{Asked, Routes},
     seats::{Seat, Seats},
@@ -16,6 +17,7 @@ use hyper::{
     Request, Response, StatusCode,
     body::{Body as _, Incoming},
     header::CONNECTION,
+    rt::{Read, Write},
     server::conn::http1,
     service::service_fn,
 };
@@ -27,6 +29,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 /// Request line and headers together; a larger head is answered with 431.
@@ -76,6 +79,8 @@ impl Bound {
                 lifecycle: self.options.enable_lifecycle,
             },
             limits,
+            door: self.door,
+            gate: Gate::new(),
             room: Arc::new(Semaphore::new(limits.connections)),
             by_peer: Seats::new(limits.connections),
             wish: watch::Sender::new(Wish::EndAfterRequest),
@@ -95,6 +100,8 @@ impl Bound {
 struct Server {
     routes: Routes,
     limits: Limits,
+    door: Door,
+    gate: Gate,
     room: Arc<Semaphore>,
     by_peer: Arc<Seats>,
     /// What connections that are open at the time of a change shall do.
@@ -114,6 +121,14 @@ enum Wish {
 struct Place {
     _room: OwnedSemaphorePermit,
     _seat: Seat,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy)]
+struct Peer {
+    address: SocketAddr,
+    /// Whether it showed a certificate that was taken.
+    has_certificate: bool,
 }
 
 impl Server {
@@ -152,14 +167,55 @@ impl Server {
     }
 
     async fn converse(self: Arc<Self>, stream: TcpStream, address: SocketAddr, place: Place) {
-        let mut wish = self.wish.subscribe();
+        let wish = self.wish.subscribe();
         // Answers are written whole, so waiting to fill a packet would only delay their ends.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot set TCP_NODELAY");
         }
+        let in_force = self.door.in_force().await;
+        if let Some(tls) = &in_force.web.tls {
+            let handshake = TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream);
+            // In a box, because its state is large and most conversations have none.
+            if let Some(stream) = Box::pin(self.shake_hands(handshake, address)).await {
+                let has_certificate = stream.get_ref().1.peer_certificates().is_some();
+                let client = Peer { address, has_certificate };
+                Box::pin(self.talk(TokioIo::new(stream), client, wish)).await;
+            }
+        } else {
+            self.talk(TokioIo::new(stream), Peer { address, has_certificate: false }, wish).await;
+        }
+        drop(place);
+    }
+
+    /// Waits for the end of a handshake as long as for a request. Where room is needed, or the exporter ends, it is given
+    /// up: nothing has been asked yet.
+    async fn shake_hands<S>(
+        &self,
+        handshake: impl Future<Output = io::Result<S>>,
+        address: SocketAddr,
+    ) -> Option<S> {
+        let mut wish = self.wish.subscribe();
+        let outcome = tokio::select! {
+            outcome = timeout(self.limits.patience.request, handshake) => outcome,
+            Ok(()) = wish.changed() => return None,
+        };
+        match outcome {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                debug!(%address, %error, "a TLS handshake failed");
+                None
+            }
+            Err(_elapsed) => {
+                debug!(%address, "a TLS handshake was not ended in time");
+                None
+            }
+        }
+    }
+
+    async fn talk<S: Read + Write + Unpin>(&self, stream: S, client: Peer, mut wish: watch::Receiver<Wish>) {
         let turn = Arc::new(Turn::default());
-        let stream = Timed::new(TokioIo::new(stream), self.limits.patience, Arc::clone(&turn));
-        let service = service_fn(|request| self.respond(request, address, Arc::clone(&turn)));
+        let stream = Timed::new(stream, self.limits.patience, Arc::clone(&turn));
+        let service = service_fn(|request| self.respond(request, client, Arc::clone(&turn)));
         let mut connection = pin!(
             http1::Builder::new()
                 .max_buf_size(BUFFER_MAX_BYTES)
@@ -178,34 +234,64 @@ impl Server {
             }
         };
         if let Err(error) = outcome {
+            let address = client.address;
             debug!(%address, error = %format_args!("{:#}", anyhow::Error::new(error)), "a connection ended early");
         }
-        drop(place);
     }
 
     async fn respond(
         &self,
         mut request: Request<Incoming>,
-        address: SocketAddr,
+        client: Peer,
         turn: Arc<Turn>,
     ) -> Result<Response<AnswerBody>, Infallible> {
-        let body = discard_body(request.body_mut()).await;
-        turn.answering();
-        if let Err(refusal) = body {
-            self.routes.count_refused(request.uri().path(), refusal.status);
-            return Ok(refusal.into_response(turn));
+        let has_body = !request.body().is_end_stream();
+        if !has_body {
+            turn.answering();
         }
-        let asked = Asked {
-            peer: address.ip(),
-            method: request.method(),
-            uri: request.uri(),
-            headers: request.headers(),
+        let in_force = self.door.in_force().await;
+        let answer = match self.admit(&in_force, &request, client).await {
+            Err(refusal) if has_body => Err(refusal.with(CONNECTION, "close")),
+            Err(refusal) => Err(*refusal),
+            Ok(is_known) => discard_body(request.body_mut()).await.map(|()| is_known),
         };
-        let (answer, seat) = self.routes.answer(&asked).await;
-        if let Some(seat) = seat {
-            turn.hold(seat);
-        }
-        Ok(answer.into_response(turn))
+        turn.answering();
+        let answer = match answer {
+            Err(refusal) => {
+                self.routes.count_refused(request.uri().path(), refusal.status);
+                refusal
+            }
+            Ok(is_known) => {
+                let asked = Asked {
+                    peer: client.address.ip(),
+                    method: request.method(),
+                    uri: request.uri(),
+                    headers: request.headers(),
+                    is_known,
+                };
+                let (answer, seat) = self.routes.answer(&asked).await;
+                if let Some(seat) = seat {
+                    turn.hold(seat);
+                }
+                answer
+            }
+        };
+        Ok(answer.into_response(&in_force.web.headers, turn))
+    }
+
+    /// Whether the request may come in, by its head alone: what stays outside is not read.
+    async fn admit(
+        &self,
+        in_force: &InForce,
+        request: &Request<Incoming>,
+        client: Peer,
+    ) -> Result<bool, Box<Answer>> {
+        let visitor = Visitor {
+            peer: client.address.ip(),
+            headers: request.headers(),
+            has_certificate: client.has_certificate,
+        };
+        self.gate.admit(in_force, &visitor).await
     }
 
     /// Lets running requests end; what is left after the limit is cut off.

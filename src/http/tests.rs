@@ -1,5 +1,7 @@
 //! Conversations over real sockets: what a client sees, rude ones included.
 
+mod behind_a_door;
+
 use super::{serve::Limits, *};
 use crate::snapshot::Snapshot;
 use hyper::body::Bytes;
@@ -65,8 +67,12 @@ impl Server {
     }
 
     fn start_with(options: &ListenOptions, limits: Limits, shown: Shown) -> Self {
+        Self::start_behind(Door::default(), options, limits, shown)
+    }
+
+    fn start_behind(door: Door, options: &ListenOptions, limits: Limits, shown: Shown) -> Self {
         let options = ListenOptions { addresses: vec!["127.0.0.1:0".into()], ..options.clone() };
-        let bound = Bound { limits, ..bind(&options).unwrap() };
+        let bound = Bound { limits, ..bind(&options).unwrap() }.behind(door);
         let address = bound.local_addresses()[0];
         let (pages, (stop, stopped)) = (Arc::new(shown), oneshot::channel::<()>());
         let (shown, watched) = (Arc::clone(&pages), Arc::downgrade(&pages));

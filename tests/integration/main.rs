@@ -31,3 +31,4 @@ mod repository;
 mod restarts;
 mod shipped_files;
 mod storage;
+mod web_file;

@@ -7,15 +7,15 @@ use std::{
 };
 
 /// The rooms in the order of the flow: a module may use those before it, never one behind it.
-const FLOW: [&str; 13] = [
-    "sample", "budget", "severity", "config", "collect", "series", "detect", "text", "snapshot", "export",
-    "http", "run", "cli",
+const FLOW: [&str; 14] = [
+    "sample", "budget", "severity", "web", "config", "collect", "series", "detect", "text", "snapshot",
+    "export", "http", "run", "cli",
 ];
 /// Within that order these are closed to each other all the same: neither knows that the other exists.
 const STRANGERS: [(&str, &[&str]); 7] = [
-    ("collect", &["budget"]),
-    ("series", &["budget", "config", "collect"]),
-    ("detect", &["config", "collect"]),
+    ("collect", &["budget", "web"]),
+    ("series", &["budget", "web", "config", "collect"]),
+    ("detect", &["web", "config", "collect"]),
     ("text", &["budget", "config", "collect", "series"]),
     ("snapshot", &["config", "collect"]),
     ("export", &["collect", "series"]),
