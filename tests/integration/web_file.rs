@@ -167,9 +167,10 @@ fn passwords_are_asked_for_and_requests_over_the_rate_refused() {
     assert_eq!([by(&exporter, &right), by(&exporter, &right)], [Some(200); 2]);
 
     replace(&scratch, "basic_auth_users:\n  alice: secret-in-the-wrong-place\n");
-    let (_, scrape) =
-        curl(&exporter, &scratch, "/metrics", &["--user", &right]).expect("the old file is in force");
-    assert!(scrape.contains("\nmemleak_exporter_web_config_last_reload_successful 0\n"), "{scrape}");
+    wait_for("the refusal in the metrics, under the old file", PATIENCE, || {
+        let (_, scrape) = curl(&exporter, &scratch, "/metrics", &["--user", &right])?;
+        scrape.contains("\nmemleak_exporter_web_config_last_reload_successful 0\n").then_some(())
+    });
     exporter.process.line_with("web file refused", PATIENCE);
 
     let limited = format!("{users}rate_limit:\n  interval: 1h\n  burst: 3\n");
