@@ -20,6 +20,7 @@ mod programs;
 
 mod alerts_fire;
 mod analyze;
+mod api;
 mod applications;
 mod attribution;
 mod command_line;
@@ -37,3 +38,4 @@ mod restarts;
 mod shipped_files;
 mod soak;
 mod storage;
+mod web_file;
