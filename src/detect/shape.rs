@@ -115,16 +115,16 @@ impl Shape {
         let mut best_exponential = f64::INFINITY;
         self.saturation_rest = MAX_REST;
         for share in TIME_CONSTANTS {
-            let decays = decays(times, share * span);
-            let decays = decays.get(..times.len()).unwrap_or_default();
+            let decays = powers(times, (-1.0 / (share * span)).exp());
             let saturating = fitting.against(decays.iter().map(|decay| -decay));
             if saturating.slope > 0.0 && saturating.error < best_saturating {
                 best_saturating = saturating.error;
                 let rest = (-1.0 / share).exp();
                 self.saturation_rest = rest / (1.0 - rest);
             }
-            let last = decays.last().copied().unwrap_or(1.0);
-            let exponential = fitting.against(decays.iter().map(|decay| last / decay));
+            let last = (-1.0 / share).exp();
+            let rises = powers(times, (1.0 / (share * span)).exp());
+            let exponential = fitting.against(rises.iter().map(|rise| last * rise));
             if exponential.slope > 0.0 && exponential.error < best_exponential {
                 best_exponential = exponential.error;
                 self.exponential_tau = share * span;
@@ -137,7 +137,8 @@ impl Shape {
         self.find_bend(window, &fitting, rounding, gain);
     }
 
-    /// The best fit of "level, then a line". Every second bucket is tried: neighbours hardly differ.
+    /// The best fit of "level, then a line". Every second bucket is tried: neighbours hardly differ. One way back through
+    /// the window is enough for all of them, since a line from a bend is made of the sums behind it.
     fn find_bend(
         &mut self,
         window: Floors<'_>,
@@ -148,9 +149,15 @@ impl Shape {
         let Floors { steps: times, floors, quantum } = window;
         let bends = floors.len().saturating_sub(LEAST_BEHIND);
         let mut best = Fit { slope: 0.0, error: f64::INFINITY };
-        for (bend, at) in times.iter().enumerate().take(bends).skip(1).step_by(2) {
-            let fit = fitting.against(times.iter().map(|time| (time - at).max(0.0)));
-            if fit.error < best.error {
+        let mut behind = Behind::default();
+        for (bend, (at, floor)) in times.iter().zip(floors).enumerate().skip(1).rev() {
+            behind.take_in(*at, floor - fitting.mean);
+            if bend >= bends || bend % 2 == 0 {
+                continue;
+            }
+            let fit = fitting.of_sums(behind.sums_from(*at));
+            // Of two that fit alike the earlier one, which is met later.
+            if fit.error <= best.error {
                 best = fit;
                 self.bend = bend;
             }
@@ -171,25 +178,60 @@ impl Shape {
     }
 }
 
-/// exp(−time/tau) of each time. Times are whole numbers of widths, so powers of one number do it.
-fn decays(times: &[f64], tau: f64) -> [f64; BUCKETS] {
-    let one = (-1.0 / tau).exp();
-    let mut decays = [1.0; BUCKETS];
-    let (mut at, mut decay) = (0.0, 1.0);
-    for (slot, time) in decays.iter_mut().zip(times) {
+/// `one` to the power of each time. Times are whole numbers of widths, so multiplying is enough.
+fn powers(times: &[f64], one: f64) -> [f64; BUCKETS] {
+    let mut powers = [1.0; BUCKETS];
+    let (mut at, mut power) = (0.0, 1.0);
+    for (slot, time) in powers.iter_mut().zip(times) {
         while at < *time {
-            decay *= one;
+            power *= one;
             at += 1.0;
         }
-        *slot = decay;
+        *slot = power;
     }
-    decays
+    powers
 }
 
 #[derive(Clone, Copy)]
 struct Fit {
     slope: f64,
     error: f64,
+}
+
+/// Sums over a regressor `x` and the floors `y`, these from their mean.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    x: f64,
+    xx: f64,
+    xy: f64,
+}
+
+/// Sums over the buckets from one on.
+#[derive(Default)]
+struct Behind {
+    buckets: f64,
+    floors: f64,
+    times: Sums,
+}
+
+impl Behind {
+    fn take_in(&mut self, at: f64, floor: f64) {
+        self.buckets += 1.0;
+        self.floors += floor;
+        self.times.x += at;
+        self.times.xx += at * at;
+        self.times.xy += at * floor;
+    }
+
+    /// The sums of the regressor that is 0 up to `bend` and the time since then behind it.
+    fn sums_from(&self, bend: f64) -> Sums {
+        let Self { buckets, floors, times } = self;
+        Sums {
+            x: times.x - buckets * bend,
+            xx: times.xx + bend * (buckets * bend - 2.0 * times.x),
+            xy: times.xy - bend * floors,
+        }
+    }
 }
 
 /// Least squares of `floor = intercept + slope · regressor` for many regressors of the same floors.
@@ -207,17 +249,21 @@ impl<'a> Fitting<'a> {
     }
 
     fn against(&self, regressor: impl Iterator<Item = f64>) -> Fit {
-        let (mut sum, mut xx, mut xy) = (0.0, 0.0, 0.0);
+        let mut sums = Sums::default();
         for (x, floor) in regressor.zip(self.floors) {
-            sum += x;
-            xx += x * x;
-            xy += x * (floor - self.mean);
+            sums.x += x;
+            sums.xx += x * x;
+            sums.xy += x * (floor - self.mean);
         }
-        xx -= sum * sum / count(self.floors.len());
-        if xx <= 1e-12 {
+        self.of_sums(sums)
+    }
+
+    fn of_sums(&self, sums: Sums) -> Fit {
+        let squares = sums.xx - sums.x * sums.x / count(self.floors.len());
+        if squares <= 1e-12 {
             return Fit { slope: 0.0, error: self.squares };
         }
-        Fit { slope: xy / xx, error: (self.squares - xy * xy / xx).max(0.0) }
+        Fit { slope: sums.xy / squares, error: (self.squares - sums.xy * sums.xy / squares).max(0.0) }
     }
 
     /// The squared error of the best two levels.

@@ -54,13 +54,17 @@ impl Services {
         self.next += 1;
         let directory = self.directory(pid);
         fs::create_dir_all(directory.join("fd")).expect("our own directory");
-        let write = |name: &str, text: String| fs::write(directory.join(name), text).expect("our own directory");
+        let write =
+            |name: &str, text: String| fs::write(directory.join(name), text).expect("our own directory");
         // A few hundred names in turn: some are remembered, some are forgotten.
         let name = format!("service-{}", pid % 700);
         write("cmdline", format!("/usr/bin/{name}\0--number={pid}\0"));
         write("cgroup", format!("0::/system.slice/{name}.service\n"));
         let zeros = ["0"; 13].join(" ");
-        write("stat", format!("{pid} ({name}) S 1 {pid} {pid} 0 -1 {zeros} 20 0 4 0 {pid}00 900000000 20000\n"));
+        write(
+            "stat",
+            format!("{pid} ({name}) S 1 {pid} {pid} 0 -1 {zeros} 20 0 4 0 {pid}00 900000000 20000\n"),
+        );
         let executable = format!("/usr/bin/{name}");
         std::os::unix::fs::symlink(executable, directory.join("exe")).expect("our own directory");
         self.resize(pid, 20_000);
@@ -69,7 +73,8 @@ impl Services {
     fn resize(&self, pid: u32, pages: u32) {
         let directory = self.directory(pid);
         let (kilobytes, anonymous) = (4 * pages, 3 * pages);
-        let write = |name: &str, text: String| fs::write(directory.join(name), text).expect("our own directory");
+        let write =
+            |name: &str, text: String| fs::write(directory.join(name), text).expect("our own directory");
         write("statm", format!("200000 {pages} {} 1 0 5 0\n", pages / 4));
         write(
             "status",
