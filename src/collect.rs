@@ -12,6 +12,7 @@ pub mod cgroup;
 pub mod process;
 pub mod application;
 pub mod attribution;
+pub mod jvm;
 pub mod directory;
 pub mod push;
 
@@ -55,6 +56,8 @@ pub struct Request {
     pub suspects: Arc<HashSet<Identity>>,
     /// Processes whose memory is to be attributed to its parts, the most suspicious first.
     pub attributed: Arc<[Identity]>,
+    /// Processes that run on a JVM, sorted.
+    pub jvms: Arc<[Identity]>,
     /// For a collector that may only take so long.
     pub stopwatch: Stopwatch,
 }
@@ -195,6 +198,15 @@ pub const ALL: &[Entry] = &[
         watches: "the parts of suspects",
         build: |config, lent| Box::new(attribution::AttributionCollector::new(config, &lent.paths)),
         is_needed: |_| true,
+        judged: |_| Judged::default(),
+        has_budgets: false,
+    },
+    Entry {
+        name: jvm::NAME,
+        watches: "the heaps of JVMs",
+        build: |_, lent| Box::new(jvm::JvmCollector::new(&lent.paths)),
+        is_needed: |_| true,
+        // What it reads belongs to processes, and is judged with them.
         judged: |_| Judged::default(),
         has_budgets: false,
     },

@@ -154,6 +154,7 @@ impl Ticker {
             at: now.steady,
             suspects: Arc::new(self.suspects()),
             attributed: self.watch.wanted_attributions(),
+            jvms: self.watch.jvms(),
             stopwatch: Stopwatch::new(move || instant().saturating_duration_since(began)),
         };
         let patience = self.interval.mul_f64(COLLECT_SHARE).min(COLLECT_PATIENCE);

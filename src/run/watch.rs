@@ -2,6 +2,7 @@
 
 use self::source::{Desk, Source};
 use crate::{
+    collect::{jvm, process},
     config::{self, Sensitivity},
     detect::{
         episode::{LeakState, Transition},
@@ -130,6 +131,23 @@ impl Watch {
         if source.terms.has_budgets {
             source.budgets.take_in(source.members.values(), batch.at, events);
         }
+        let interval_secs = source.terms.interval_secs;
+        self.take_in_beside(batch, interval_secs, events);
+    }
+
+    /// Puts what is told of processes beside what the process collector sees of them.
+    fn take_in_beside(&mut self, batch: &Batch, interval_secs: f64, events: &mut Vec<Event>) {
+        if batch.beside.is_empty() {
+            return;
+        }
+        let desk = &mut Desk { scratch: &mut self.scratch, events };
+        if let Some(processes) =
+            self.sources.iter_mut().find(|source| source.terms.collector == process::NAME)
+        {
+            for beside in &batch.beside {
+                processes.take_in_beside(beside, batch.at, interval_secs, desk);
+            }
+        }
     }
 
     /// Finds out whose growth is told of already by what is inside. To be called once all batches of a tick are in.
@@ -191,6 +209,20 @@ impl Watch {
     /// Whose memory is to be attributed to its parts, the most suspicious first.
     pub(super) fn wanted_attributions(&mut self) -> Arc<[Identity]> {
         self.attributions.wanted(&self.sources)
+    }
+
+    /// Which processes run on a JVM, sorted; none where nobody reads them.
+    pub(super) fn jvms(&self) -> Arc<[Identity]> {
+        if !self.sources.iter().any(|source| source.terms.collector == jvm::NAME) {
+            return Arc::default();
+        }
+        let is_jvm = |watched: &&WatchedMember| {
+            watched.member.target.kind == Kind::Process && *watched.member.info.runtime == *jvm::RUNTIME
+        };
+        let mut jvms: Vec<Identity> =
+            self.members().filter(is_jvm).map(|watched| watched.member.identity).collect();
+        jvms.sort_unstable();
+        jvms.into()
     }
 
     /// What single processes are made of.
