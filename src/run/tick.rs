@@ -9,7 +9,7 @@ use super::{
     workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
-    act::spawn,
+    act::{signal, spawn},
     collect::{ALL, Entry, Lent, Request, Stopwatch, paths::Paths},
     config::{Collectors, Config, Limits},
     detect::{attribution, episode::LeakState},
@@ -155,6 +155,7 @@ impl Ticker {
             suspects: Arc::new(self.suspects()),
             attributed: self.watch.wanted_attributions(),
             jvms: self.watch.jvms(),
+            nodes: self.watch.nodes(),
             stopwatch: Stopwatch::new(move || instant().saturating_duration_since(began)),
         };
         let patience = self.interval.mul_f64(COLLECT_SHARE).min(COLLECT_PATIENCE);
@@ -341,7 +342,8 @@ fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Resul
     let needed = wanted(&surroundings.collectors).filter(|entry| (entry.is_needed)(config));
     let jobs = needed.map(|entry| {
         let (paths, inbox) = (surroundings.paths.clone(), Arc::clone(&surroundings.inbox));
-        let (config, lent) = (Arc::clone(&shared), Lent { paths, inbox, instant, spawn: spawn::output });
+        let (config, lent) =
+            (Arc::clone(&shared), Lent { paths, inbox, instant, spawn: spawn::output, wake: signal::wake });
         let build: Build = Box::new(move || (entry.build)(&config, &lent));
         Job {
             build,

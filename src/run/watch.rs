@@ -2,7 +2,7 @@
 
 use self::source::{Desk, Source};
 use crate::{
-    collect::{jvm, process},
+    collect::{application, jvm, process},
     config::{self, Sensitivity},
     detect::{
         episode::{LeakState, Transition},
@@ -213,16 +213,24 @@ impl Watch {
 
     /// Which processes run on a JVM, sorted; none where nobody reads them.
     pub(super) fn jvms(&self) -> Arc<[Identity]> {
-        if !self.sources.iter().any(|source| source.terms.collector == jvm::NAME) {
-            return Arc::default();
-        }
-        let is_jvm = |watched: &&WatchedMember| {
-            watched.member.target.kind == Kind::Process && *watched.member.info.runtime == *jvm::RUNTIME
-        };
         let mut jvms: Vec<Identity> =
-            self.members().filter(is_jvm).map(|watched| watched.member.identity).collect();
+            self.running_on(jvm::NAME, jvm::RUNTIME).map(|member| member.identity).collect();
         jvms.sort_unstable();
         jvms.into()
+    }
+
+    /// Which processes run on Node; none where nobody asks them.
+    pub(super) fn nodes(&self) -> Arc<[(Arc<Target>, Identity)]> {
+        self.running_on(application::NAME, application::NODE)
+            .map(|member| (Arc::clone(&member.target), member.identity))
+            .collect()
+    }
+
+    /// The processes of a runtime; none where the collector that wants them does not run.
+    fn running_on(&self, collector: &str, runtime: &'static str) -> impl Iterator<Item = &Arc<Member>> {
+        let is_wanted = self.sources.iter().any(|source| source.terms.collector == collector);
+        let members = self.members().filter(move |_| is_wanted).map(|watched| &watched.member);
+        members.filter(move |member| member.target.kind == Kind::Process && *member.info.runtime == *runtime)
     }
 
     /// What single processes are made of.
