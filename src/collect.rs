@@ -12,18 +12,20 @@ pub mod cgroup;
 pub mod process;
 pub mod application;
 pub mod attribution;
+pub mod jvm;
 pub mod directory;
 pub mod push;
 
 use crate::{
     config::{Config, Judged},
     inbox::Inbox,
-    sample::{Batch, Identity, Seconds},
+    sample::{Batch, Identity, Seconds, Target},
 };
 use paths::Paths;
 use std::{
     collections::HashSet,
     fmt, io,
+    path::Path,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -46,6 +48,9 @@ pub type Output = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
 /// Runs a program.
 pub type Spawn = fn(Program) -> Output;
 
+/// Has a Node process, of the tree of processes that lies there, open its inspector.
+pub type Wake = fn(&Path, Identity) -> Result<(), String>;
+
 /// What a tick asks of a collector.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -55,6 +60,10 @@ pub struct Request {
     pub suspects: Arc<HashSet<Identity>>,
     /// Processes whose memory is to be attributed to its parts, the most suspicious first.
     pub attributed: Arc<[Identity]>,
+    /// Processes that run on a JVM, sorted.
+    pub jvms: Arc<[Identity]>,
+    /// Processes that run on Node, each with the name of its target, where any of them may have to be woken.
+    pub nodes: Arc<[(Arc<Target>, Identity)]>,
     /// For a collector that may only take so long.
     pub stopwatch: Stopwatch,
 }
@@ -100,6 +109,8 @@ pub struct Lent {
     pub instant: fn() -> Instant,
     /// Starts programs, which no collector does by itself.
     pub spawn: Spawn,
+    /// Has a process open its inspector, which no collector does by itself.
+    pub wake: Wake,
 }
 
 /// Areas that are not judged unless they are named: they hold others that are, and would tell of each leak again.
@@ -195,6 +206,15 @@ pub const ALL: &[Entry] = &[
         watches: "the parts of suspects",
         build: |config, lent| Box::new(attribution::AttributionCollector::new(config, &lent.paths)),
         is_needed: |_| true,
+        judged: |_| Judged::default(),
+        has_budgets: false,
+    },
+    Entry {
+        name: jvm::NAME,
+        watches: "the heaps of JVMs",
+        build: |_, lent| Box::new(jvm::JvmCollector::new(&lent.paths)),
+        is_needed: |_| true,
+        // What it reads belongs to processes, and is judged with them.
         judged: |_| Judged::default(),
         has_budgets: false,
     },

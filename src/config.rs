@@ -103,8 +103,8 @@ impl Default for Sampling {
 }
 
 /// The collectors that there are, by the name of their `collector` label.
-pub const COLLECTORS: [&str; 7] =
-    ["process", "cgroup", "host", "application", "attribution", "directory", "push"];
+pub const COLLECTORS: [&str; 8] =
+    ["process", "cgroup", "host", "application", "attribution", "jvm", "directory", "push"];
 
 /// A collector has this share of its interval to answer, where nothing else is said; the rest is for judging and
 /// rendering.
@@ -196,8 +196,21 @@ pub struct Processes {
     pub show_pid: bool,
 }
 
-/// The areas that the process collector knows.
-pub const PROCESS_AREAS: [&str; 6] = ["anon", "rss", "rss_peak", "swap", "fds", "threads"];
+/// The areas that a process can have: of the process collector, and of a JVM.
+pub const PROCESS_AREAS: [&str; 12] = [
+    "anon",
+    "rss",
+    "rss_peak",
+    "swap",
+    "fds",
+    "threads",
+    "heap",
+    "heap_committed",
+    "heap_after_gc",
+    "external",
+    "metaspace",
+    "classes",
+];
 
 impl Default for Processes {
     fn default() -> Self {
@@ -207,7 +220,7 @@ impl Default for Processes {
             include: Vec::new(),
             exclude: Vec::new(),
             expected: Vec::new(),
-            judge: vec!["anon".into()],
+            judge: vec!["anon".into(), "heap_after_gc".into()],
             show_pid: false,
         }
     }

@@ -269,6 +269,16 @@ impl Counts {
         }
     }
 
+    /// The same, and what is missing from others.
+    #[must_use]
+    pub fn or(&self, others: &Self) -> Self {
+        let mut filled = *self;
+        for (slot, other) in filled.0.iter_mut().zip(others.0) {
+            *slot = slot.or(other);
+        }
+        filled
+    }
+
     /// The same counters, all at 0: of a member that has just begun.
     #[must_use]
     pub fn at_zero(&self) -> Self {
@@ -379,6 +389,17 @@ pub struct Anatomy {
     pub parts: Vec<Part>,
 }
 
+/// What a collector that has no targets of its own tells of a process that another one watches.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// Which process.
+    pub identity: Identity,
+    /// Its areas of which the other collector knows nothing.
+    pub samples: Vec<Sample>,
+    /// What is counted there.
+    pub counts: Counts,
+}
+
 /// What a limit on attribution left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
@@ -425,6 +446,8 @@ pub struct Batch {
     pub anatomies: Vec<Anatomy>,
     /// What of that a limit left out.
     pub unread: Unread,
+    /// What is told of processes that another collector watches.
+    pub beside: Vec<Beside>,
 }
 
 /// How the reading of one configured source went.

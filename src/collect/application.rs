@@ -5,18 +5,20 @@
 //! start make itself: where the start is told, another one is a restart. One that tells nothing at all any more keeps its
 //! values for some minutes, as a late collector's targets do, and is then taken for gone.
 
+mod account;
 mod client;
 mod exposition;
+mod inspector;
 mod pull;
 mod table;
 
 use self::{
-    client::{Client, MOST_PAGE_BYTES},
+    client::{Client, MOST_PAGE_BYTES, UNREACHABLE},
     exposition::{Exposition, Told},
     pull::{Answer, Means, Patience, Pull, number},
     table::{Index, Role, TABLE},
 };
-use super::{CollectError, Collector, Lent, Request, Spawn};
+use super::{CollectError, Collector, Lent, Request, Spawn, Wake};
 use crate::{
     config::{
         Application, Config, Judged,
@@ -29,10 +31,10 @@ use crate::{
     },
 };
 use futures_util::future::{join, join_all};
-use hyper::Uri;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -40,6 +42,8 @@ use tokio::runtime::Runtime;
 
 /// The name of this collector.
 pub const NAME: &str = "application";
+/// What the process collector calls the runtime of a process whose inspector can be woken.
+pub const NODE: &str = "node";
 /// Areas that are judged wherever they are told.
 const JUDGED: [&str; 4] = [HEAP_AFTER_GC, HEAP, EXTERNAL, "array_buffers"];
 const HEAP: &str = "heap";
@@ -61,6 +65,8 @@ pub struct ApplicationCollector {
     applications: Vec<Asked>,
     index: Index,
     spawn: Spawn,
+    wake: Wake,
+    procfs: PathBuf,
     timeout: Duration,
     /// Made at the first reading, where there is anything to read.
     runtime: Option<Runtime>,
@@ -75,6 +81,10 @@ struct Asked {
     area_sources: Vec<Arc<str>>,
     client: Option<Result<Client, String>>,
     patience: Patience,
+    /// Its endpoint is not read before then.
+    next_at: Seconds,
+    /// Who was asked to open its inspector: nobody is asked twice.
+    woken: Option<Identity>,
     documents: Vec<Pull>,
     /// The names of its areas, so that they are one in memory.
     names: HashSet<Arc<str>>,
@@ -103,14 +113,21 @@ impl Collector for ApplicationCollector {
         if self.applications.is_empty() {
             return Ok(batch);
         }
-        let Self { applications, index, spawn, timeout, runtime } = self;
+        let Self { applications, index, spawn, timeout, runtime, .. } = self;
         let runtime = match runtime {
             Some(runtime) => runtime,
             None => runtime.insert(start_runtime()?),
         };
-        let readings = applications.iter_mut().map(|asked| asked.ask(index, *spawn, *timeout));
+        let readings = applications.iter_mut().map(|asked| asked.ask(index, *spawn, *timeout, request.at));
         let readings = runtime.block_on(join_all(readings));
-        for (asked, reading) in applications.iter_mut().zip(readings) {
+        for (asked, mut reading) in applications.iter_mut().zip(readings) {
+            if let Some(Err(error)) = &mut reading.page
+                && error.starts_with(UNREACHABLE)
+                && let Some(outcome) = asked.wake(request, |identity| (self.wake)(&self.procfs, identity))
+            {
+                error.push_str("; ");
+                error.push_str(&outcome);
+            }
             asked.tell(&reading, &mut batch);
         }
         Ok(batch)
@@ -140,6 +157,8 @@ impl ApplicationCollector {
             applications: config.applications.iter().map(Asked::new).collect(),
             index: Index::new(),
             spawn: lent.spawn,
+            wake: lent.wake,
+            procfs: lent.paths.procfs.clone(),
             timeout: config.time_for_a_reading(NAME).mul_f64(ASKING_SHARE),
             runtime: None,
         }
@@ -181,6 +200,8 @@ impl Asked {
                 .collect(),
             client: None,
             patience: Patience::default(),
+            next_at: f64::NEG_INFINITY,
+            woken: None,
             documents,
             names: HashSet::new(),
             member: None,
@@ -191,15 +212,21 @@ impl Asked {
     }
 
     /// Asks the endpoint and all documents at once.
-    async fn ask(&mut self, index: &Index, spawn: Spawn, timeout: Duration) -> Reading {
-        let Self { application, client, documents, patience, .. } = self;
+    async fn ask(&mut self, index: &Index, spawn: Spawn, timeout: Duration, at: Seconds) -> Reading {
+        let Self { application, client, documents, patience, next_at, .. } = self;
         let client =
             &*client.get_or_insert_with(|| Client::new(&application.access, application.is_over_tls()));
         let selectors: Vec<&Selector> = application.selectors().collect();
         let page = async {
-            let url = application.prometheus.as_ref()?;
-            let question = read_page(client, url, Exposition::new(index, &application.prefix, &selectors));
-            patience.ask(timeout, question).await
+            if at < *next_at {
+                return None;
+            }
+            let page = Exposition::new(index, &application.prefix, &selectors);
+            let answer = patience.ask(timeout, read_page(client, application, page)?).await;
+            if let (Some(Ok(_)), Some(interval)) = (&answer, application.interval) {
+                *next_at = at + interval.as_secs_f64();
+            }
+            answer
         };
         let means = Means { client, spawn, timeout };
         let documents = join_all(documents.iter_mut().map(|document| document.read(means)));
@@ -212,7 +239,7 @@ impl Asked {
         batch.expected.push(Arc::clone(&self.target));
         let outcomes_before = batch.sources.len();
         let mut areas = Areas::new();
-        match (&reading.page, &self.application.prometheus) {
+        match (&reading.page, self.application.endpoint()) {
             (Some(Ok(told)), _) => {
                 areas = well_known(told);
                 batch.sources.push(worked(&self.source));
@@ -248,6 +275,34 @@ impl Asked {
         }
         let samples: Vec<Sample> = areas.into_iter().map(|area| self.sample(area)).collect();
         batch.push(member, samples);
+    }
+
+    /// Has the inspector of a process opened that does not answer, where the configuration wants that. Says what came of
+    /// it; none where nothing was tried.
+    fn wake(
+        &mut self,
+        request: &Request,
+        wake: impl FnOnce(Identity) -> Result<(), String>,
+    ) -> Option<String> {
+        let name = self.application.wake.as_deref()?;
+        let mut nodes = request.nodes.iter().filter(|(target, _)| *target.name == *name);
+        let identity = match (nodes.next(), nodes.next()) {
+            (Some((_, identity)), None) => *identity,
+            (None, _) => return Some(format!("no process on Node is called `{name}` (wake_by_signal)")),
+            _ => {
+                return Some(format!("several processes are called `{name}` (wake_by_signal): none is woken"));
+            }
+        };
+        if self.woken.replace(identity) == Some(identity) {
+            return Some(format!("process {} was asked to open it before", identity.pid));
+        }
+        Some(match wake(identity) {
+            Ok(()) => {
+                tracing::info!(application = %self.application.name, pid = identity.pid, "asked a Node by SIGUSR1 to open its inspector");
+                format!("process {} was asked to open it", identity.pid)
+            }
+            Err(error) => format!("cannot wake its process: {error}"),
+        })
     }
 
     /// Adds the configured areas, and what is said of well-known ones.
@@ -361,18 +416,25 @@ impl Application {
             Some(Origin::Document { place: crate::config::applications::Place::Url(url), .. }) => Some(url),
             _ => None,
         });
-        self.prometheus.iter().chain(documents).any(|url| url.scheme_str() == Some("https"))
+        self.endpoint().into_iter().chain(documents).any(|url| url.scheme_str() == Some("https"))
     }
 }
 
-async fn read_page(
-    client: &Result<Client, String>,
-    url: &Uri,
-    mut page: Exposition<'_>,
-) -> Result<Told, String> {
-    let client = client.as_ref().map_err(String::clone)?;
-    client.get(url, MOST_PAGE_BYTES, |piece| page.feed(piece)).await?;
-    page.finish()
+/// Reads what tells of an application's runtime; none where nothing does.
+fn read_page<'a>(
+    client: &'a Result<Client, String>,
+    application: &'a Application,
+    mut page: Exposition<'a>,
+) -> Option<impl Future<Output = Result<Told, String>> + 'a> {
+    let url = application.endpoint()?;
+    Some(async move {
+        let client = client.as_ref().map_err(String::clone)?;
+        if let Some(account) = &application.account {
+            return account::read(client, account, page).await;
+        }
+        client.get(url, MOST_PAGE_BYTES, |piece| page.feed(piece)).await?;
+        page.finish()
+    })
 }
 
 fn worked(name: &Arc<str>) -> SourceOutcome {

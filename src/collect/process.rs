@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     config::{Config, Processes},
-    sample::{Area, Batch, Errors, Generation, Identity, Kind, Limit, Member, Sample, Seconds, Target, Unit},
+    sample::{
+        Area, Batch, Counter, Counts, Errors, Generation, Identity, Kind, Limit, Member, Sample, Seconds,
+        Target, Unit,
+    },
 };
 use files::{Identified, Outcome, ProcessFiles, Procfs};
 use limits::LimitReader;
@@ -267,6 +270,11 @@ impl ProcessCollector {
         } else {
             Full::default()
         };
+        if let Some(cpu_secs) = full.cpu_secs {
+            let mut counts = Counts::default();
+            counts.set(Counter::CpuSecs, cpu_secs);
+            batch.counted.push((watched.member.identity, counts));
+        }
         let memory = self.limits.memory(&mut watched.limits);
         let anon = full.anonymous.unwrap_or(anonymous) + watched.swapped_bytes;
         let sample =
@@ -295,7 +303,10 @@ impl ProcessCollector {
         if status.name != watched.comm || has_new_memory(watched.peak_bytes, status.peak_resident) {
             return None;
         }
-        if !watched.files.is_still(&self.procfs, watched.member.identity.start_ticks) {
+        let start_ticks = watched.member.identity.start_ticks;
+        let cpu_secs = watched.files.cpu_secs(&mut self.procfs, start_ticks);
+        // A kept file answers for one process alone; without one its start tells whether the pid is still the same one's.
+        if cpu_secs.is_none() && !watched.files.keeps_open() {
             return None;
         }
         watched.peak_bytes = watched.peak_bytes.max(status.peak_resident);
@@ -316,6 +327,7 @@ impl ProcessCollector {
             _ => at + self.full_interval_secs,
         };
         Some(Full {
+            cpu_secs,
             anonymous: status.anonymous.map(count),
             rss_peak: Some(count(status.peak_resident)),
             swap: Some(count(status.swapped)),
@@ -328,6 +340,7 @@ impl ProcessCollector {
 /// What only the full reading tells.
 #[derive(Default)]
 struct Full {
+    cpu_secs: Option<f64>,
     anonymous: Option<f64>,
     rss_peak: Option<f64>,
     swap: Option<f64>,

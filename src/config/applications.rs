@@ -8,6 +8,10 @@ use super::{
     tree::clip,
     written::Files,
 };
+mod account;
+
+pub use self::account::{Account, Shape};
+
 use crate::{budget::Quantity, sample::Unit};
 use hyper::Uri;
 use std::{
@@ -15,6 +19,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// Applications are read side by side, each over connections of its own.
@@ -45,10 +50,25 @@ pub struct Application {
     pub prometheus: Option<Uri>,
     /// What its own metrics put before the names of the well-known ones; `applications[].prefix`.
     pub prefix: String,
+    /// What tells of its runtime where it has no Prometheus endpoint.
+    pub account: Option<Account>,
+    /// Time between two readings of its endpoint, where that is longer than the collector's; `applications[].interval`.
+    pub interval: Option<Duration>,
+    /// The name of the process target that is woken by a signal while its inspector is closed;
+    /// `applications[].wake_by_signal`.
+    pub wake: Option<Box<str>>,
     /// How its URLs are asked.
     pub access: Access,
     /// Areas of its own, and what is said of well-known ones; `applications[].areas`.
     pub areas: Vec<ApplicationArea>,
+}
+
+impl Application {
+    /// The URL of the page that tells of its runtime.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Uri> {
+        self.prometheus.as_ref().or_else(|| Some(&self.account.as_ref()?.url))
+    }
 }
 
 /// How the URLs of an application are asked.
@@ -172,6 +192,10 @@ fn application(item: &Field<'_>, files: Files<'_>, problems: &mut Problems) -> O
     let name = name(&section, problems);
     let prometheus = section.field("prometheus").and_then(|field| url(&field, problems));
     let prefix = section.field("prefix").and_then(|field| field.text("a prefix of names", problems));
+    let account = account::account(&section, problems);
+    let wake = account::wake(&section, problems);
+    let usual = || account.as_ref()?.shape.usual_interval();
+    let interval = account::interval(&section, problems).or_else(usual);
     let access = access(&section, files, problems);
     let has_endpoint = section.field("prometheus").is_some();
     let mut areas = Vec::new();
@@ -180,11 +204,13 @@ fn application(item: &Field<'_>, files: Files<'_>, problems: &mut Problems) -> O
     }
     check_names(&areas, problems);
     let areas: Vec<ApplicationArea> = areas.into_iter().map(|(_, area)| area).collect();
-    if is_complete && !has_endpoint && section.field("areas").is_none() {
+    let has_account = Shape::ALL.iter().any(|(key, _)| section.field(key).is_some());
+    let tells_something = has_endpoint || has_account || section.field("areas").is_some();
+    if is_complete && !tells_something {
         section.wrong(problems, "tells nothing; add `prometheus`, the URL of its metrics, or `areas`");
     }
     let prefix = prefix.unwrap_or_default().to_owned();
-    Some(Application { name: name?.into(), prometheus, prefix, access, areas })
+    Some(Application { name: name?.into(), prometheus, prefix, account, interval, wake, access, areas })
 }
 
 fn name(section: &Section<'_>, problems: &mut Problems) -> Option<String> {

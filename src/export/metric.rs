@@ -182,17 +182,17 @@ pub const TARGET_METRICS: &[Metric] = &[
     metric!("memleak_target_full_stall_seconds_total", "memleak.target.full_stall", "s", Counter, Source::Target(|t| t.counts.get(Counted::FullStallSecs)), [],
         "Seconds in which all tasks of the control group or the host waited for memory at once. Absent where the kernel does not measure pressure."),
     metric!("memleak_target_external_to_heap_ratio", "memleak.target.external_to_heap", "1", Gauge, Source::Target(external_to_heap), [],
-        "External memory of an application (resident memory beside the committed heap) for each byte of its used heap. Absent where it does not tell both."),
+        "External memory of an application or of JVMs (resident memory beside the committed heap) for each byte of its used heap. Absent where it does not tell both."),
     metric!("memleak_target_cpu_seconds_total", "memleak.target.cpu", "s", Counter, Source::Target(|t| t.counts.get(Counted::CpuSecs)), [],
-        "Processor time that an application has used since it was watched, as it tells itself."),
+        "Processor time used since it was watched: of processes as the kernel counts it, looked at once a minute; of an application as it tells itself."),
     metric!("memleak_target_requests_total", "memleak.target.requests", "", Counter, Source::Target(|t| t.counts.get(Counted::Requests)), [],
         "Requests that an application has answered since it was watched, where it tells under a well-known name."),
     metric!("memleak_target_response_seconds_total", "memleak.target.response", "s", Counter, Source::Target(|t| t.counts.get(Counted::ResponseSecs)), [],
         "Seconds that answering those requests took; over the rate of the requests, the mean response time."),
     metric!("memleak_gc_collections_total", "memleak.gc.collections", "", Counter, Source::Generation(collections), ["generation"],
-        "Garbage collections of an application since it was watched: young, old, or all where its runtime tells no more than that."),
+        "Garbage collections of an application, or of the JVMs among processes, since it was watched: young, old, or all where its runtime tells no more than that."),
     metric!("memleak_gc_duration_seconds_total", "memleak.gc.duration", "s", Counter, Source::Target(|t| t.counts.get(Counted::CollectionSecs)), [],
-        "Seconds that an application has spent on garbage collection since it was watched, as its runtime counts them: of Go the pauses, of others all of it."),
+        "Seconds that an application, or the JVMs among processes, spent on garbage collection since it was watched, as the runtime counts them: of Go the pauses, of others all of it."),
     metric!("memleak_event_loop_lag_seconds", "memleak.event_loop.lag", "s", Gauge, Source::Target(|t| t.event_loop_lag_secs), [],
         "By how much the event loop of an application was late when it was asked. Absent where it does not tell."),
     metric!("memleak_episodes_total", "memleak.episodes", "", Counter, Source::Target(|t| Some(count(t.episodes))), [],
@@ -327,8 +327,7 @@ fn collections(target: &TargetView, generation: Generation) -> Option<f64> {
 
 fn external_to_heap(target: &TargetView) -> Option<f64> {
     let size = |name: &str| target.areas.iter().find(|area| *area.area.name == *name).map(|area| area.size);
-    let is_application = target.target.kind == Kind::Application;
-    let heap = size("heap").filter(|heap| is_application && *heap > 0.0)?;
+    let heap = size("heap").filter(|heap| *heap > 0.0)?;
     Some(size("external")? / heap)
 }
 

@@ -10,7 +10,7 @@ use super::{
     workers::{Build, Collected, Job, Outcome, Round, Workers},
 };
 use crate::{
-    act::spawn,
+    act::{signal, spawn},
     collect::{ALL, Entry, Lent, Request, Stopwatch, paths::Paths},
     config::{Collectors, Config, Limits},
     detect::{attribution, episode::LeakState},
@@ -157,6 +157,8 @@ impl Ticker {
             at: now.steady,
             suspects: Arc::new(self.suspects()),
             attributed: self.watch.wanted_attributions(),
+            jvms: self.watch.jvms(),
+            nodes: self.watch.nodes(),
             stopwatch: Stopwatch::new(move || instant().saturating_duration_since(began)),
         };
         let patience = self.interval.mul_f64(COLLECT_SHARE).min(COLLECT_PATIENCE);
@@ -347,7 +349,8 @@ fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Resul
     let needed = wanted(&surroundings.collectors).filter(|entry| (entry.is_needed)(config));
     let jobs = needed.map(|entry| {
         let (paths, inbox) = (surroundings.paths.clone(), Arc::clone(&surroundings.inbox));
-        let (config, lent) = (Arc::clone(&shared), Lent { paths, inbox, instant, spawn: spawn::output });
+        let (config, lent) =
+            (Arc::clone(&shared), Lent { paths, inbox, instant, spawn: spawn::output, wake: signal::wake });
         let build: Build = Box::new(move || (entry.build)(&config, &lent));
         Job {
             build,

@@ -2,6 +2,7 @@
 
 use self::source::{Desk, Source};
 use crate::{
+    collect::{application, jvm, process},
     config::{self, Sensitivity},
     detect::{
         episode::{LeakState, Transition},
@@ -130,6 +131,23 @@ impl Watch {
         if source.terms.has_budgets {
             source.budgets.take_in(source.members.values(), batch.at, events);
         }
+        let interval_secs = source.terms.interval_secs;
+        self.take_in_beside(batch, interval_secs, events);
+    }
+
+    /// Puts what is told of processes beside what the process collector sees of them.
+    fn take_in_beside(&mut self, batch: &Batch, interval_secs: f64, events: &mut Vec<Event>) {
+        if batch.beside.is_empty() {
+            return;
+        }
+        let desk = &mut Desk { scratch: &mut self.scratch, events };
+        if let Some(processes) =
+            self.sources.iter_mut().find(|source| source.terms.collector == process::NAME)
+        {
+            for beside in &batch.beside {
+                processes.take_in_beside(beside, batch.at, interval_secs, desk);
+            }
+        }
     }
 
     /// Finds out whose growth is told of already by what is inside. To be called once all batches of a tick are in.
@@ -191,6 +209,28 @@ impl Watch {
     /// Whose memory is to be attributed to its parts, the most suspicious first.
     pub(super) fn wanted_attributions(&mut self) -> Arc<[Identity]> {
         self.attributions.wanted(&self.sources)
+    }
+
+    /// Which processes run on a JVM, sorted; none where nobody reads them.
+    pub(super) fn jvms(&self) -> Arc<[Identity]> {
+        let mut jvms: Vec<Identity> =
+            self.running_on(jvm::NAME, jvm::RUNTIME).map(|member| member.identity).collect();
+        jvms.sort_unstable();
+        jvms.into()
+    }
+
+    /// Which processes run on Node; none where nobody asks them.
+    pub(super) fn nodes(&self) -> Arc<[(Arc<Target>, Identity)]> {
+        self.running_on(application::NAME, application::NODE)
+            .map(|member| (Arc::clone(&member.target), member.identity))
+            .collect()
+    }
+
+    /// The processes of a runtime; none where the collector that wants them does not run.
+    fn running_on(&self, collector: &str, runtime: &'static str) -> impl Iterator<Item = &Arc<Member>> {
+        let is_wanted = self.sources.iter().any(|source| source.terms.collector == collector);
+        let members = self.members().filter(move |_| is_wanted).map(|watched| &watched.member);
+        members.filter(move |member| member.target.kind == Kind::Process && *member.info.runtime == *runtime)
     }
 
     /// What single processes are made of.

@@ -27,6 +27,8 @@ pub(super) const MOST_PAGE_BYTES: usize = 16 * 1024 * 1024;
 pub(super) const MOST_DOCUMENT_BYTES: usize = 1024 * 1024;
 /// Redirects that are followed, on the same host.
 const MOST_REDIRECTS: u32 = 3;
+/// What is said of an application where nobody listens.
+pub(super) const UNREACHABLE: &str = "cannot be reached";
 /// A password or token.
 const MOST_SECRET_BYTES: u64 = 64 * 1024;
 /// What kinds of pages are asked for.
@@ -80,7 +82,7 @@ impl Client {
         for _ in 0..=MOST_REDIRECTS {
             let request = self.request(&url)?;
             let answer = self.http.request(request).await;
-            let answer = answer.map_err(|error| format!("cannot be reached: {}", innermost(&error)))?;
+            let answer = answer.map_err(|error| format!("{UNREACHABLE}: {}", innermost(&error)))?;
             let status = answer.status();
             if status.is_redirection() {
                 url = redirected(&url, answer.headers())?;

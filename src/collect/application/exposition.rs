@@ -3,7 +3,10 @@
 //! Nothing of the page is kept but sums: those of the well-known metrics and of those that the configuration names. Any
 //! line that is none makes the whole page a mistake, for what is cut off or garbled would tell too little.
 
-use super::table::{Index, Role, TABLE, runtime};
+use super::{
+    account,
+    table::{Index, Role, TABLE, runtime},
+};
 use crate::config::selector::{Selector, Series};
 use std::collections::BTreeMap;
 
@@ -47,16 +50,37 @@ impl<'a> Exposition<'a> {
 
     /// Takes in a piece of the page; the error says what is wrong with it, to follow its URL.
     pub(super) fn feed(&mut self, piece: &[u8]) -> Result<(), String> {
+        self.feed_lines(piece, Self::take_in)
+    }
+
+    /// Takes in a piece of a heap profile of Go as text.
+    pub(super) fn feed_profile(&mut self, piece: &[u8]) -> Result<(), String> {
+        self.feed_lines(piece, Self::take_in_profile)
+    }
+
+    /// Takes in a value that was told otherwise, under the name of a metric.
+    pub(super) fn tell(&mut self, series: &Series<'_>, value: f64) {
+        self.told.samples += 1;
+        if value.is_finite() {
+            self.add(series, value);
+        }
+    }
+
+    fn feed_lines(
+        &mut self,
+        piece: &[u8],
+        take_in: fn(&mut Self, &[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
         let mut rest = piece;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, behind) = rest.split_at(end);
             rest = behind.strip_prefix(b"\n").unwrap_or_default();
             if self.pending.is_empty() {
-                self.take_in(line)?;
+                take_in(self, line)?;
             } else {
                 let mut whole = std::mem::take(&mut self.pending);
                 whole.extend_from_slice(line);
-                self.take_in(&whole)?;
+                take_in(self, &whole)?;
             }
         }
         if self.pending.len() + rest.len() > LONGEST_LINE {
@@ -84,12 +108,21 @@ impl<'a> Exposition<'a> {
         let line = str::from_utf8(line).map_err(|_error| self.wrong("is not UTF-8"))?.trim();
         if !line.is_empty() && !line.starts_with('#') {
             let (series, value) = sample(line).ok_or_else(|| self.wrong("is no metric"))?;
-            self.told.samples += 1;
-            if value.is_finite() {
-                self.add(&series, value);
-            }
+            self.tell(&series, value);
         }
         self.lines += 1;
+        Ok(())
+    }
+
+    fn take_in_profile(&mut self, line: &[u8]) -> Result<(), String> {
+        if self.lines == 0 && !line.starts_with(b"heap profile: ") {
+            return Err(String::from("is no heap profile as text; write its URL with ?debug=1"));
+        }
+        self.lines += 1;
+        // Names of functions may be anything.
+        if let Ok(line) = str::from_utf8(line) {
+            account::line_of_profile(line, self);
+        }
         Ok(())
     }
 

@@ -158,6 +158,9 @@ pub(super) const TABLE: &[Row] = &[
     row(Bytes("heap_committed"), &[all("nodejs_heap_size_total_bytes")]),
     // By its convention the size of all spaces as they are, and no limit.
     row(Bytes("heap_committed"), &[all("v8js_memory_heap_limit_bytes")]),
+    // These two only its inspector tells.
+    row(Bytes("array_buffers"), &[all("nodejs_array_buffers_bytes")]),
+    row(Limit("heap"), &[all("nodejs_heap_size_limit_bytes")]),
     row(Bytes("v8_external"), &[all("nodejs_external_memory_bytes")]),
     row(Pools("space"), &[all("nodejs_heap_space_size_used_bytes")]),
     row(Pools("v8js_heap_space_name"), &[all("v8js_memory_heap_used_bytes")]),

@@ -38,6 +38,7 @@ impl Tree {
             inbox: Arc::default(),
             instant: stopped,
             spawn: |_| Box::pin(async { Err(String::new()) }),
+            wake: |_, _| Ok(()),
         };
         DirectoryCollector::new(&config, &lent)
     }

@@ -217,12 +217,14 @@ impl ProcessFiles {
         }
     }
 
-    /// Whether the pid is still the same process's. A kept file answers for it alone; without one its start tells.
-    pub(super) fn is_still(&self, procfs: &Procfs, start_ticks: u64) -> bool {
-        self.keeps_open()
-            || procfs
-                .text(self.pid, "stat")
-                .is_ok_and(|stat| parse::start_ticks(&String::from_utf8_lossy(&stat)) == Some(start_ticks))
+    /// The processor time in seconds that the process has used; none where the pid is somebody else's by now.
+    #[expect(clippy::cast_precision_loss, reason = "2^53 clock ticks are three million years")]
+    pub(super) fn cpu_secs(&self, procfs: &mut Procfs, start_ticks: u64) -> Option<f64> {
+        let Outcome::Data(stat) = procfs.read(self.pid, "stat") else { return None };
+        let stat = String::from_utf8_lossy(stat);
+        let is_still = parse::start_ticks(&stat) == Some(start_ticks);
+        let ticks = parse::cpu_ticks(&stat).filter(|_| is_still)?;
+        Some(ticks as f64 / procfs.ticks_per_second)
     }
 
     /// How many descriptors are open; none where the kernel does not let us see.

@@ -41,6 +41,14 @@ pub fn start_ticks(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// The processor time that the process has used, in clock ticks: in user mode and in the kernel's, the 14th and 15th field.
+#[must_use]
+pub fn cpu_ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    user.checked_add(system)
+}
+
 /// Where the stack begins, in `/proc/PID/stat`; 0 where the kernel does not let us see. It is the 28th field.
 #[must_use]
 pub fn stack_start(stat: &str) -> Option<u64> {
@@ -160,6 +168,8 @@ mod tests {
         for name in ["(bash)", "(a b)", "(tmux: server)", "() )", "(\u{fffd})"] {
             assert_eq!(start_ticks(&format!("12 {name} {fields}")), Some(987_654), "{name}");
         }
+        assert_eq!(cpu_ticks(&format!("12 (a) b) {fields}")), Some(9));
+        assert_eq!(cpu_ticks("12 (bash) S 1"), None);
         assert_eq!(start_ticks("12 (bash) S 1"), None);
         assert_eq!(stack_start(&format!("12 () ) {fields} 6 7 140736")), Some(140_736));
         assert_eq!(stack_start(&format!("12 (bash) {fields}")), None);

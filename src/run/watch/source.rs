@@ -14,7 +14,8 @@ use crate::{
         pair::Relation,
     },
     sample::{
-        Area, Batch, Counts, Identity, Limit, LimitSource, Member, Sample, Seconds, Target, TargetInfo,
+        Area, Batch, Beside, Counts, Identity, Limit, LimitSource, Member, Sample, Seconds, Target,
+        TargetInfo,
     },
     series::life::PastLife,
     severity::Table,
@@ -65,6 +66,13 @@ pub(super) struct Source {
 pub(super) struct Desk<'a> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) events: &'a mut Vec<Event>,
+}
+
+/// When a sample was taken, and how far it lies from the next one.
+#[derive(Clone, Copy)]
+struct Taken {
+    at: Seconds,
+    interval_secs: f64,
 }
 
 /// One process.
@@ -227,8 +235,9 @@ impl Source {
         }
         watched.seen = self.tick;
         let mut looked = false;
+        let taken = Taken { at, interval_secs: self.terms.interval_secs };
         for sample in samples {
-            looked |= self.take_in_sample(&mut watched, sample, at, desk);
+            looked |= self.take_in_sample(&mut watched, sample, taken, desk);
         }
         if looked {
             watched.pair_areas();
@@ -236,16 +245,36 @@ impl Source {
         self.members.insert(member.identity, watched);
     }
 
+    /// Takes in what another collector, with an interval of its own, tells of a member; nothing if that is gone.
+    pub(super) fn take_in_beside(
+        &mut self,
+        beside: &Beside,
+        at: Seconds,
+        interval_secs: f64,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(mut watched) = self.members.remove(&beside.identity) else { return };
+        let mut looked = false;
+        for sample in &beside.samples {
+            looked |= self.take_in_sample(&mut watched, sample, Taken { at, interval_secs }, desk);
+        }
+        if looked {
+            watched.pair_areas();
+        }
+        self.members.insert(beside.identity, watched);
+        self.take_in_counts(beside.identity, &beside.counts);
+    }
+
     /// Counts what the kernel's own counters rose by. Of a member that began while it was watched that is all they hold.
     fn take_in_counts(&mut self, identity: Identity, counts: &Counts) {
         let Some(watched) = self.members.get_mut(&identity) else { return };
         let Some(record) = self.targets.get_mut(&watched.member.target) else { return };
         let is_new = self.began_at.is_some_and(|began_at| watched.member.started_at > began_at);
-        if watched.counts.is_empty() && is_new {
-            watched.counts = counts.at_zero();
+        if is_new {
+            watched.counts = watched.counts.or(&counts.at_zero());
         }
         record.counts.add_rise(&watched.counts, counts);
-        watched.counts = *counts;
+        watched.counts = counts.or(&watched.counts);
     }
 
     /// Takes in a sample and says whether there was a new look at its area.
@@ -253,9 +282,10 @@ impl Source {
         &mut self,
         watched: &mut WatchedMember,
         sample: &Sample,
-        at: Seconds,
+        taken: Taken,
         desk: &mut Desk<'_>,
     ) -> bool {
+        let Taken { at, interval_secs } = taken;
         let position = watched.areas.iter().position(|known| is_same(&known.area, &sample.area));
         let index = position.unwrap_or(watched.areas.len());
         if position.is_none() {
@@ -275,7 +305,6 @@ impl Source {
             }
             return false;
         }
-        let interval_secs = self.terms.interval_secs;
         let judge = area.judge.get_or_insert_with(|| {
             let record = self.targets.get(&watched.member.target);
             let past = record.and_then(|record| record.past_life(&area.area.name)).cloned();

@@ -397,6 +397,7 @@ fn confirmed_of_a_pushed_cache(every_ticks: u32, entries: impl Fn(f64) -> f64) -
         inbox: Arc::clone(&inbox),
         instant: crate::run::clock::instant,
         spawn: |_| Box::pin(async { Err(String::new()) }),
+        wake: |_, _| Ok(()),
     };
     let mut collector = push::PushCollector::new(&Config::default(), &lent);
     let judged = Judged::all_but(&NEVER_OF_ALL);
