@@ -37,4 +37,5 @@ mod repository;
 mod restarts;
 mod shipped_files;
 mod storage;
+mod streams;
 mod web_file;
