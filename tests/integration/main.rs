@@ -38,4 +38,5 @@ mod restarts;
 mod shipped_files;
 mod soak;
 mod storage;
+mod streams;
 mod web_file;
