@@ -23,6 +23,7 @@ mod reader;
 pub mod selector;
 mod sensitivity;
 mod severity;
+pub mod shown;
 pub(crate) mod size;
 mod tree;
 mod variables;

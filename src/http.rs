@@ -1,4 +1,4 @@
-//! The HTTP side: the listener, who may ask for what, the routes and the page for people.
+//! The HTTP side: the listener, who may ask for what, the routes, the page for people and the API for programs.
 //!
 //! It samples nothing and judges nothing: every answer is made from what [`Pages`] holds ready. [`bind`] takes the
 //! addresses before anything else runs, so that a taken port is an error of the start and not of the first scrape;
@@ -9,6 +9,7 @@
 
 pub(crate) mod access;
 mod answer;
+mod api;
 mod body;
 mod grpc;
 mod listener;
@@ -47,7 +48,7 @@ pub struct ListenOptions {
     pub max_requests: usize,
     /// `--web.enable-lifecycle`: allow POST `/-/reload`, from loopback.
     pub enable_lifecycle: bool,
-    /// `--web.remote-read`: let clients beyond loopback read the page too.
+    /// `--web.remote-read`: let clients beyond loopback read the page and the API too.
     pub remote_read: bool,
     /// `--otlp.listen-address`: where OTLP over gRPC is taken in, as in `addresses`; nowhere if empty.
     pub otlp_addresses: Vec<String>,

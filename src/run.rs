@@ -10,6 +10,7 @@ mod pages;
 mod present;
 pub mod reload;
 mod report;
+mod standing;
 mod storage;
 mod tick;
 mod watch;

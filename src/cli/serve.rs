@@ -41,7 +41,7 @@ pub(super) struct ServeArguments {
     /// Allow a reload by POST to /-/reload, from this machine.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
-    /// Show the page to other machines too. Metrics and health are always shown to them, anything else never.
+    /// Show the page and the API to other machines too. Metrics and health are always shown to them, anything else never.
     #[arg(long = "web.remote-read")]
     remote_read: bool,
     /// Address on which to take in OTLP over gRPC, usually 127.0.0.1:4317; may be repeated. Off by default. OTLP over

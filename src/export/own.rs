@@ -310,6 +310,12 @@ impl Own {
         self.reload_successful.set(0);
     }
 
+    /// Whether the last configuration that was to come into force was refused.
+    #[must_use]
+    pub fn is_reload_refused(&self) -> bool {
+        self.reload_successful.get() == 0
+    }
+
     /// Findings are graded by this table from now on; none is the built-in one.
     pub fn graded_by(&self, table: Option<&Table>) {
         let Grading { confidence, time_to_limit, growth_per_day } = &self.severity;

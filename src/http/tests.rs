@@ -282,9 +282,34 @@ fn a_packed_body_is_unpacked_to_a_bound() {
 }
 
 #[test]
+fn the_api_answers_in_json_whatever_is_asked() {
+    let server = Server::start(&ListenOptions::default());
+    let problem = "content-type: application/problem+json\r\n";
+    for (line, headers, expected) in [
+        ("GET /api/v1/status", "", &["200 OK", "application/json\r\n", "no-store", "\"tick\":1,"] as &[&str]),
+        ("GET /api/v1/openapi.json", "", &["200 OK", "\"openapi\":\"3.1.0\""]),
+        ("GET /api/v1/report?format=html", "", &["200 OK", "text/html", "frame-ancestors 'none'", "nosniff"]),
+        ("GET /api/v1/areas?x", "", &["400 Bad", problem, "\"instance\":\"/api/v1/areas\""]),
+        ("GET /api/v1/nothing", "", &["404 Not Found", problem, "openapi.json"]),
+        ("POST /api/v1/nothing", "", &["404 Not Found", problem]),
+        ("DELETE /api/v1/status", "", &["405 Method", "allow: GET, HEAD\r\n", problem]),
+        ("GET /api/v1/status", "Via: 1.1 edge\r\n", &["403 Forbidden", problem, "--web.remote-read"]),
+    ] {
+        server.check(line, headers, expected);
+    }
+    assert!(server.pages.counted.lock().unwrap().contains(&("api", 405)));
+    let options =
+        ListenOptions { external_url: Some("http://a.example/leaks".into()), ..ListenOptions::default() };
+    let behind = Server::start(&options);
+    behind.check("GET /leaks/api/v1/openapi.json", "", &["200 OK", "\"url\":\"/leaks/api/v1\""]);
+    behind.check("GET /leaks/api/v1/areas/0123456789abcdef", "", &["404 Not Found", "no area with the id"]);
+    behind.check("GET /api/v1/status", "", &["404 Not Found", "text/plain"]);
+}
+
+#[test]
 fn head_has_the_length_and_no_body() {
     let server = Server::start(&ListenOptions::default());
-    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/nothing"] {
+    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/nothing", "/api/v1/status"] {
         let answer = server.ask(&format!("HEAD {path}"), "");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let full = server.ask(&format!("GET {path}"), "");

@@ -20,6 +20,7 @@ mod programs;
 
 mod alerts_fire;
 mod analyze;
+mod api;
 mod applications;
 mod attribution;
 mod command_line;
