@@ -9,7 +9,7 @@ const POLL_MS = 10_000;
 
 const source = new Source(document.documentElement.dataset.root);
 const place = document.querySelector(".widget");
-const words = place.querySelector("strong");
+const words = place.querySelector("h1");
 const worst = place.querySelector(".worst");
 const when = place.querySelector(".when");
 let takenAt = null;
