@@ -27,6 +27,7 @@ pub mod shown;
 pub(crate) mod size;
 mod tree;
 mod variables;
+pub mod web;
 
 #[cfg(test)]
 mod fixtures;

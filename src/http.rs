@@ -1,4 +1,5 @@
-//! The HTTP side: the listener, who may ask for what, the routes, the page for people and the API for programs.
+//! The HTTP side: the listener, TLS and users, who may ask for what, the routes, the page for people and the API for
+//! programs.
 //!
 //! It samples nothing and judges nothing: every answer is made from what [`Pages`] holds ready. [`bind`] takes the
 //! addresses before anything else runs, so that a taken port is an error of the start and not of the first scrape;
@@ -11,6 +12,8 @@ pub(crate) mod access;
 mod answer;
 mod api;
 mod body;
+mod door;
+mod gate;
 mod grpc;
 mod listener;
 mod otlp;
@@ -23,6 +26,7 @@ mod seats;
 mod serve;
 mod site;
 
+pub use door::{Door, NoteReading, ReadWebFile};
 pub use listener::{Bound, bind};
 
 use crate::{export::prometheus::selection::Selection, inbox::Inbox, snapshot::Snapshot};

@@ -27,7 +27,7 @@ use hyper::{
     },
 };
 use parameters::Parameters;
-pub(super) use problem::{Problem, refusal};
+pub(super) use problem::{Problem, in_form};
 use serde::Serialize;
 pub(super) use shapes::recommendations;
 use std::io::Write as _;

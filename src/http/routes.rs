@@ -62,6 +62,8 @@ pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
+    /// Whether it is known who asks.
+    pub(super) is_known: bool,
 }
 
 /// What becomes of a request's body.
@@ -114,7 +116,8 @@ impl Route {
         match self {
             Self::Metrics | Self::Healthy | Self::Ready => Audience::Everyone,
             Self::Page | Self::Widget | Self::File(_) | Self::Api(_) | Self::Nothing => Audience::Readers,
-            Self::Reload | Self::Push | Self::Otlp => Audience::Changers,
+            Self::Push | Self::Otlp => Audience::Pushers,
+            Self::Reload => Audience::Changers,
         }
     }
 
@@ -147,14 +150,6 @@ impl Route {
     const fn takes_a_seat(self) -> bool {
         matches!(self, Self::Metrics | Self::Page | Self::Widget | Self::Api(Some(_)) | Self::Reload)
     }
-
-    /// A refusal in the form that is usual here.
-    fn refusal(self, status: StatusCode, words: &str, asked: &Asked<'_>) -> Answer {
-        match self {
-            Self::Api(_) => api::refusal(status, words, asked.uri.path()),
-            _for_people => Answer::text(status, words),
-        }
-    }
 }
 
 impl Routes {
@@ -175,8 +170,7 @@ impl Routes {
             Ok(seat) => (self.answer_admitted(route, asked).await, seat),
             Err(refusal) => (*refusal, None),
         };
-        self.state.pages.count_request(route.handler(), answer.status.as_u16());
-        (answer, seat)
+        (self.finished(route, asked.uri, answer), seat)
     }
 
     /// Answers a request with its body, for which there was room, and counts it.
@@ -199,15 +193,17 @@ impl Routes {
         let answer = answer.unwrap_or_else(|_panicked| {
             Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body could not be read; please report this.")
         });
-        self.state.pages.count_request(route.handler(), answer.status.as_u16());
-        answer
+        self.finished(route, asked.uri, answer)
     }
 
-    /// Counts a request that was refused before it was answered.
-    pub(super) fn refused(&self, asked: &Asked<'_>, refusal: Answer) -> Answer {
-        let route = self.route(asked.uri.path());
-        self.state.pages.count_request(route.handler(), refusal.status.as_u16());
-        refusal
+    /// Counts a request that was refused before it was answered, and gives the refusal the form that is usual there.
+    pub(super) fn refused(&self, uri: &Uri, refusal: Answer) -> Answer {
+        self.finished(self.route(uri.path()), uri, refusal)
+    }
+
+    fn finished(&self, route: Route, uri: &Uri, answer: Answer) -> Answer {
+        self.state.pages.count_request(route.handler(), answer.status.as_u16());
+        if matches!(route, Route::Api(_) | Route::Push) { api::in_form(answer, uri.path()) } else { answer }
     }
 
     fn route(&self, path: &str) -> Route {
@@ -229,13 +225,18 @@ impl Routes {
     }
 
     fn admit(&self, route: Route, asked: &Asked<'_>) -> Result<Option<Seat>, Box<Answer>> {
-        let client = Client { peer: asked.peer, headers: asked.headers, uri_host: asked.uri.host() };
+        let client = Client {
+            peer: asked.peer,
+            headers: asked.headers,
+            uri_host: asked.uri.host(),
+            is_known: asked.is_known,
+        };
         self.access
             .admit(route.audience(), &client)
-            .map_err(|words| Box::new(route.refusal(StatusCode::FORBIDDEN, words, asked)))?;
+            .map_err(|sentence| Box::new(Answer::text(StatusCode::FORBIDDEN, sentence)))?;
         if !route.allows(asked.method) {
             let sentence = format!("This answers to {} only.", route.allowed());
-            let answer = route.refusal(StatusCode::METHOD_NOT_ALLOWED, &sentence, asked);
+            let answer = Answer::text(StatusCode::METHOD_NOT_ALLOWED, &sentence);
             return Err(Box::new(answer.with(ALLOW, route.allowed())));
         }
         let seats = match route {
@@ -244,7 +245,7 @@ impl Routes {
             _ => return Ok(None),
         };
         seats.take(asked.peer).map(Some).ok_or_else(|| {
-            Box::new(route.refusal(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY, asked).with(RETRY_AFTER, "1"))
+            Box::new(Answer::text(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY).with(RETRY_AFTER, "1"))
         })
     }
 
@@ -261,7 +262,7 @@ impl Routes {
             Route::Api(None) => api::Problem::nothing().answer(asked.uri.path()),
             // What is pushed has a body, and is taken in with it; see `answer_with_body`.
             Route::Push | Route::Otlp => {
-                route.refusal(StatusCode::INTERNAL_SERVER_ERROR, "The body was left out.", asked)
+                Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body was not read; please report this.")
             }
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),
         }

@@ -1,5 +1,7 @@
 //! Conversations over real sockets: what a client sees, rude ones included.
 
+mod behind_a_door;
+
 use super::{serve::Limits, *};
 use crate::snapshot::Snapshot;
 use hyper::body::Bytes;
@@ -71,8 +73,12 @@ impl Server {
     }
 
     fn start_with(options: &ListenOptions, limits: Limits, shown: Shown) -> Self {
+        Self::start_behind(Door::default(), options, limits, shown)
+    }
+
+    fn start_behind(door: Door, options: &ListenOptions, limits: Limits, shown: Shown) -> Self {
         let options = ListenOptions { addresses: vec!["127.0.0.1:0".into()], ..options.clone() };
-        let bound = Bound { limits, ..bind(&options).unwrap() };
+        let bound = Bound { limits, ..bind(&options).unwrap() }.behind(door);
         let address = bound.local_addresses()[0];
         let (pages, (stop, stopped)) = (Arc::new(shown), oneshot::channel::<()>());
         let (shown, watched) = (Arc::clone(&pages), Arc::downgrade(&pages));
@@ -203,7 +209,7 @@ fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
     for (headers, expected) in [
         (with_body(json, &sample("x")), &["200 OK", "{\"taken\":1}"] as &[&str]),
         (with_body(json, &format!("[{},{}]", sample("x"), sample("y"))), &["200 OK", "{\"taken\":2}"]),
-        (with_body(json, "{}"), &["400 Bad Request", "missing field `target`"]),
+        (with_body(json, "{}"), &["400 Bad Request", "problem+json", "missing field `target`"]),
         (with_body("text/plain", &sample("x")), &["415 Unsupported", "application/json"]),
         (format!("Content-Encoding: br\r\n{}", with_body(json, "x")), &["415 Unsupported", "gzip"]),
         (format!("Content-Encoding: gzip\r\n{}", with_body(json, "x")), &["400 Bad", "not gzip"]),

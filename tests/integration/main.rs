@@ -37,3 +37,4 @@ mod repository;
 mod restarts;
 mod shipped_files;
 mod storage;
+mod web_file;

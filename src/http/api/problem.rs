@@ -69,8 +69,10 @@ impl Problem {
     }
 }
 
-/// A refusal in words that are used elsewhere too: the first sentence says what, the others what to do.
-pub(in crate::http) fn refusal(status: StatusCode, words: &str, path: &str) -> Answer {
+/// A refusal in plain words as a problem: the first sentence says what, the others what to do. Anything else is as it was.
+pub(in crate::http) fn in_form(answer: Answer, path: &str) -> Answer {
+    let Some(words) = answer.refusing_words() else { return answer };
     let (detail, help) = words.split_once(". ").unwrap_or((words, SEE_DOCUMENT));
-    Problem::new(status, &format!("{}.", detail.trim_end_matches('.')), help).answer(path)
+    let detail = format!("{}.", detail.trim_end_matches('.'));
+    Problem::new(answer.status, &detail, help).answer(path).with_headers_of(&answer)
 }

@@ -157,7 +157,7 @@ fn ask(snapshot: &Snapshot, uri: &str) -> (u16, String, Vec<u8>) {
         gzip: false,
         link_prefix: String::from("/leaks"),
     };
-    let response = answer(snapshot, &request).into_response(Arc::default());
+    let response = answer(snapshot, &request).into_response(&[], Arc::default());
     let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
     let status = response.status().as_u16();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -351,7 +351,7 @@ fn a_long_answer_is_compressed_for_who_takes_it() {
         link_prefix: String::new(),
     };
     let is_packed = |path: &str| {
-        let response = answer(&world, &request(path)).into_response(Arc::default());
+        let response = answer(&world, &request(path)).into_response(&[], Arc::default());
         assert_eq!(response.headers()["vary"], "Accept-Encoding");
         response.headers().contains_key("content-encoding")
     };

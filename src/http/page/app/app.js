@@ -103,11 +103,10 @@ class App {
 
   async refreshTarget({ kind, target, id }) {
     const own = { kind, target };
-    const [targets, found, episodes, attribution] = await Promise.all([
+    const [targets, found, episodes] = await Promise.all([
       this.source.get("targets", own),
       this.source.get("areas", { ...own, sort: "worst", limit: 1000 }),
       this.source.get("episodes", { state: "all", limit: 1000 }),
-      this.attribution(own),
     ]);
     this.remember(found.areas, found.taken_at);
     const chosen = found.areas.find((area) => area.id === id) ?? found.areas[0];
@@ -119,20 +118,10 @@ class App {
       areas: found.areas,
       detail,
       episodes: episodes.episodes.filter((episode) => episode.kind === kind && episode.target === target),
-      parts: attribution?.parts ?? [],
-      partsReadAt: attribution?.read_at ?? null,
       history: this.history,
       now: found.taken_at,
     });
     this.present(this.targetPage.node, `${target} – memleak_exporter`);
-  }
-
-  /** Which part grows, where the exporter can tell. */
-  async attribution(own) {
-    const paths = await this.paths();
-    if (!paths.has("/attribution")) return null;
-    const { targets } = await this.source.get("attribution", own);
-    return targets[0] ?? null;
   }
 
   async paths() {

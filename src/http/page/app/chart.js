@@ -3,7 +3,7 @@
 import { element, say } from "./dom.js";
 import { amount, isPace, moment, sizesOf, span, tickOf } from "./words.js";
 
-const HEIGHT = 260;
+const HEIGHT = 290;
 /** The forecast goes this much beyond the moment at which the limit is reached. */
 const BEYOND = 1.15;
 /** Without a limit in reach the forecast is as long as this share of the past. */
@@ -110,7 +110,7 @@ function frame(figure) {
     hooks: { setCursor: [(plot) => readOut(figure, plot)] },
     scales: { x: { time: false }, y: { range: (_plot, low, high) => reachOf(low, high) } },
     axes: [
-      { ...axis, space: 84, values: (plot, splits) => splits.map((at) => tickOf(at, plot.scales.x.max - plot.scales.x.min)), incrs: STEPS },
+      { ...axis, size: 32, space: 84, values: (plot, splits) => splits.map((at) => tickOf(at, plot.scales.x.max - plot.scales.x.min)), incrs: STEPS },
       { ...axis, size: 68, values: (_plot, splits) => sizesOf(splits, unit()) },
     ],
   };

@@ -115,7 +115,7 @@ function summary({ counts, processes, version }) {
   const learning = counts.areas_learning > 0 ? `, ${counts.areas_learning.toLocaleString("en")} still learning` : "";
   const explained = counts.leaks_explained > 0 ? `, ${counts.leaks_explained} explained by what leaks inside` : "";
   const judged = `${plural(counts.areas_judged, "area")} judged${learning}${explained}`;
-  return `${judged} · ${plural(counts.targets_running, "target")} · ${plural(processes, "process").replace("processs", "processes")} · version ${version}`;
+  return `${judged} · ${plural(counts.targets_running, "target")} · ${plural(processes, "process")} · version ${version}`;
 }
 
 function emptyWords({ query, status }) {

@@ -46,7 +46,7 @@ export class TargetPage {
     );
   }
 
-  /** @param state what the page knows: target, areas, detail (of the chosen area), episodes, parts, history, now */
+  /** @param state what the page knows: target, areas, detail (of the chosen area), episodes, history, now */
   show(state) {
     this.state = state;
     const { area } = state.detail;
@@ -125,12 +125,13 @@ export class TargetPage {
 
   showWhy({ detail }, area) {
     const words = area.finding ? `${sentence(area.finding.evidence.words)}.` : "There are too few samples for a verdict.";
-    const budgets = (detail.thresholds ?? []).map(({ rule, level, words: limit, breached }) =>
-      element("li", { class: breached ? "breached" : "" }, `${plain(rule)} over ${limit} (${level}): ${breached ? "breached" : "kept"}`),
-    );
+    const budgets = detail.thresholds.filter(({ breached }) => breached !== null);
+    const breached = budgets.filter(({ breached }) => breached);
+    const kept = budgets.length - breached.length;
     replace(this.why, [
       element("p", {}, words),
-      budgets.length ? element("ul", { class: "budgets" }, budgets) : "",
+      breached.length > 0 && element("ul", { class: "breached" }, breached.map(breachOf)),
+      kept > 0 && element("p", { class: "note" }, `${sentence(plural(kept, "budget"))} kept.`),
     ].filter(Boolean));
   }
 }
@@ -144,6 +145,10 @@ function replace(parent, children) {
 function panel(title, ...children) {
   const heading = element("h3", {}, title);
   return element("section", { class: "panel", "aria-label": title }, heading, ...children);
+}
+
+function breachOf({ rule, level, words }) {
+  return element("li", {}, `Over its budget: ${plain(rule)}, ${words} (${level})`);
 }
 
 function commandOf(command) {
@@ -171,11 +176,11 @@ function runtimeOf({ info }) {
   return info.runtime;
 }
 
-function placeOf({ info, members, restarts, leaks_so_far: leaks }) {
+function placeOf({ kind, info, members, restarts, leaks_so_far: leaks }) {
   const named = [["unit", "unit"], ["container", "container"], ["pod", "pod"], ["namespace", "namespace"]];
   return [
     ...named.filter(([key]) => info[key]).map(([key, word]) => `${word} ${info[key]}`),
-    `${members === 1 ? "1 member" : `${members} members`}`,
+    kind === "process" ? plural(members, "process") : "",
     restarts > 0 ? plural(restarts, "restart") : "",
     leaks > 0 ? `${plural(leaks, "leak")} confirmed so far` : "",
   ];
@@ -240,17 +245,16 @@ function areasTable({ areas }) {
   return tableOf("All its areas", columns, rows);
 }
 
-function partsTable({ parts, partsReadAt, now }) {
+function partsTable({ target, now }) {
   const columns = [["Part", ""], ["Size", "number"], ["Growth", "number"], ["Certainty", "number"]];
-  const inOrder = [...parts].sort((one, other) => (other.growth_per_second ?? 0) - (one.growth_per_second ?? 0) || other.size - one.size);
-  const rows = inOrder.map((part) => [
-    name(plain(part.part)),
-    amount(part.size, part.unit),
-    pace(part.growth_per_second, part.unit),
-    share(part.confidence),
-  ]);
-  const note = partsReadAt ? `Read ${span(now - partsReadAt)} ago; only suspects are looked into.` : "";
-  return tableOf("Which part grows", columns, rows, note);
+  const growing = (part) => part.growth_per_second ?? 0;
+  const parts = [...target.parts].sort((one, other) => growing(other) - growing(one) || other.size - one.size);
+  const rows = parts.map((part) => {
+    const unit = part.measure === "descriptors" ? "objects" : "bytes";
+    return [name(plain(part.part)), amount(part.size, unit), pace(part.growth_per_second, unit), share(part.confidence)];
+  });
+  const readAt = target.parts_read_at;
+  return tableOf("Which part grows", columns, rows, readAt ? `Read ${span(now - readAt)} ago; only suspects are looked into.` : "");
 }
 
 function episodesTable({ episodes, now }) {

@@ -55,11 +55,11 @@ export function timeInterval(area) {
 /** How much of the limit is used, and whose it is. */
 export function ofLimit(area) {
   if (!area.limit) return "";
-  return `${share(area.limit.used / area.limit.value)} of ${amount(area.limit.value, area.unit)} used`;
+  return `${share(area.limit.used / area.limit.value)} of ${amount(area.limit.value, area.unit)}`;
 }
 
 export function limitWords(area) {
-  return area.limit ? `${limitOwner(area.limit.source)} limit, ${ofLimit(area)}` : "no limit is known";
+  return area.limit ? `${limitOwner(area.limit.source)} limit, ${ofLimit(area)} used` : "no limit is known";
 }
 
 /** The answer in one sentence: who, how fast, until when. */

@@ -9,7 +9,7 @@ export function amount(value, unit, { short = false } = {}) {
   if (value === null || value === undefined) return NOTHING;
   const sign = value < 0 ? MINUS : "";
   const size = Math.abs(value);
-  if (unit !== "bytes") return `${sign}${objects(size)}${short ? "" : " objects"}`;
+  if (unit !== "bytes") return `${sign}${objects(size)}${short ? "" : size === 1 ? " object" : " objects"}`;
   const [factor, word] = UNITS.find(([factor]) => size >= factor) ?? [1, "B"];
   return `${sign}${(size / factor).toFixed(size / factor < 10 && word !== "B" ? 1 : 0)} ${word}`;
 }
@@ -85,7 +85,8 @@ export function tickOf(at, seconds) {
 
 /** A count with its noun. */
 export function plural(count, thing) {
-  return `${count.toLocaleString("en")} ${thing}${count === 1 ? "" : "s"}`;
+  const ending = count === 1 ? "" : thing.endsWith("s") ? "es" : "s";
+  return `${count.toLocaleString("en")} ${thing}${ending}`;
 }
 
 /** A word of the exporter without its underscores. */
