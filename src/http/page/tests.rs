@@ -256,13 +256,7 @@ fn links_carry_the_prefix_of_the_outside_and_the_refresh_can_be_stopped() {
     let site = Site::new(&options).unwrap();
     let view = View { links: &site, first_verdict_samples: 24, refresh: true };
     let html = render(&Snapshot::default(), &view);
-    for link in [
-        "/leaks/metrics\"",
-        "/leaks/-/ready\"",
-        "\"/leaks/static/",
-        "data-root=\"/leaks/\"",
-        "/leaks/?refresh=off\"",
-    ] {
+    for link in ["/leaks/metrics\"", "/leaks/-/ready\"", "/leaks/static/", "/leaks/?refresh=off\""] {
         assert!(html.contains(&format!("href=\"{link}")), "{link} in {html}");
     }
     assert!(html.contains("data-root=\"/leaks/\"") && html.contains("src=\"/leaks/static/"), "{html}");

@@ -44,8 +44,7 @@ class App {
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
     setInterval(() => this.showPulse(), 1000);
     this.go();
-    this.stream.open();
-    this.findControls();
+    this.findExtras();
   }
 
   /** Where the address leads: the list, or a target. */
@@ -218,11 +217,14 @@ class App {
     location.hash = "#/";
   }
 
-  async findControls() {
+  /** What not every exporter has: controls, and the stream. */
+  async findExtras() {
     try {
-      this.sampleButton.hidden = !(await this.paths()).has("/sample");
+      const paths = await this.paths();
+      this.sampleButton.hidden = !paths.has("/sample");
+      if (paths.has("/stream")) this.stream.open();
     } catch {
-      // Whatever is the matter, the page says it already; without an answer there are no controls.
+      // Whatever is the matter, the page says it already. It polls, and asks again with the next page.
     }
   }
 

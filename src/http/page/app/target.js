@@ -248,13 +248,18 @@ function areasTable({ areas }) {
 function partsTable({ target, now }) {
   const columns = [["Part", ""], ["Size", "number"], ["Growth", "number"], ["Certainty", "number"]];
   const growing = (part) => part.growth_per_second ?? 0;
-  const parts = [...target.parts].sort((one, other) => growing(other) - growing(one) || other.size - one.size);
+  const parts = target.parts.filter((part) => part.size > 0 || growing(part) !== 0).sort((one, other) => growing(other) - growing(one) || other.size - one.size);
   const rows = parts.map((part) => {
     const unit = part.measure === "descriptors" ? "objects" : "bytes";
-    return [name(plain(part.part)), amount(part.size, unit), pace(part.growth_per_second, unit), share(part.confidence)];
+    return [name(partName(part.part)), amount(part.size, unit), pace(part.growth_per_second, unit), share(part.confidence)];
   });
   const readAt = target.parts_read_at;
   return tableOf("Which part grows", columns, rows, readAt ? `Read ${span(now - readAt)} ago; only suspects are looked into.` : "");
+}
+
+/** The name of a file is its own; all other parts are words of the exporter. */
+function partName(part) {
+  return part.startsWith("module:") ? part.replace(":", " ") : plain(part);
 }
 
 function episodesTable({ episodes, now }) {
