@@ -21,7 +21,7 @@ const FLAGS = [
 ];
 
 export async function start() {
-  const executablePath = process.env.MEMLEAK_TEST_CHROMIUM ?? "/usr/bin/chromium";
+  const executablePath = `${peers}/bin/chromium`;
   return chromium.launch({ executablePath, args: FLAGS });
 }
 

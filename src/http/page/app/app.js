@@ -44,7 +44,8 @@ class App {
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
     setInterval(() => this.showPulse(), 1000);
     this.go();
-    this.findExtras();
+    this.stream.open();
+    this.findControls();
   }
 
   /** Where the address leads: the list, or a target. */
@@ -123,11 +124,6 @@ class App {
     this.present(this.targetPage.node, `${target} – memleak_exporter`);
   }
 
-  async paths() {
-    this.known ??= await this.source.paths();
-    return this.known;
-  }
-
   remember(areas, takenAt) {
     this.takenAt = takenAt;
     areas.forEach((area) => this.history.add(area.id, takenAt, area.size));
@@ -138,14 +134,23 @@ class App {
     document.title = title;
     if (this.main.firstChild === node && this.main.childNodes.length === 1) return;
     const isFirst = !this.main.classList.contains("app");
+    // Whoever is typing by now goes on typing.
+    const isFree = document.activeElement === document.body || this.main.contains(document.activeElement);
     this.main.classList.add("app");
     this.main.replaceChildren(node);
     document.querySelector("footer .refresh")?.remove();
     if (isFirst) return;
     scrollTo(0, 0);
-    const back = this.cameFrom && node === this.list.node ? [...node.querySelectorAll("tbody a")].find((link) => link.hash === this.cameFrom) : null;
-    (back ?? node.querySelector("h2"))?.focus({ preventScroll: !back });
+    if (isFree) this.focusOn(node);
     this.cameFrom = null;
+  }
+
+  /** Where a keyboard goes on: at the row that one came from, or at the title. */
+  focusOn(node) {
+    const links = node === this.list.node && this.cameFrom ? [...node.querySelectorAll("tbody a")] : [];
+    const back = links.find((link) => link.hash.startsWith(this.cameFrom));
+    if (back) back.focus();
+    else node.querySelector("h2").focus({ preventScroll: true });
   }
 
   succeed() {
@@ -211,20 +216,23 @@ class App {
     }
   }
 
+  clear() {
+    this.search.value = "";
+    this.find("");
+  }
+
   /** Back to the list, with the focus on where one came from. */
   leave() {
     this.cameFrom = location.hash;
     location.hash = "#/";
   }
 
-  /** What not every exporter has: controls, and the stream. */
-  async findExtras() {
+  /** What not every exporter has. */
+  async findControls() {
     try {
-      const paths = await this.paths();
-      this.sampleButton.hidden = !paths.has("/sample");
-      if (paths.has("/stream")) this.stream.open();
+      this.sampleButton.hidden = !(await this.source.paths()).has("/sample");
     } catch {
-      // Whatever is the matter, the page says it already. It polls, and asks again with the next page.
+      // Whatever is the matter, the page says it already; without an answer there are no controls.
     }
   }
 

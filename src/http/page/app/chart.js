@@ -38,16 +38,28 @@ export function seriesOf({ area, now, past, since, rate, isGrowing, reaches, ahe
     // What the finding says of the past: the floor has grown at this rate since then.
     put(since, "floor", Math.max(floor - rate.value * (now - since), 0));
     put(now, "floor", floor);
-    for (const [at, key] of [[now, "from"], [now + ahead, "to"]]) {
-      const passed = key === "from" ? 0 : ahead;
-      put(at, "forecast", floor + rate.value * passed);
-      put(at, "lower", floor + Math.max(rate.lower ?? 0, 0) * passed);
-      put(at, "upper", floor + (rate.upper ?? rate.value) * passed);
+    const { slowest, fastest, earliest } = intervalOf(area);
+    const most = floor + (earliest === null ? Infinity : area.limit.room);
+    // The fastest course ends at the limit, where another point bends it.
+    for (const passed of [0, earliest ?? 0, ahead].filter((passed) => passed <= ahead)) {
+      put(now + passed, "forecast", floor + rate.value * passed);
+      put(now + passed, "lower", floor + slowest * passed);
+      put(now + passed, "upper", Math.min(floor + fastest * passed, most));
     }
   }
   if (reaches && area.limit) for (const at of [Math.min(...times.keys()), now + ahead]) put(at, "limit", limitLine(area));
   const moments = [...times.keys()].sort((one, other) => one - other);
   return [moments, ...KEYS.map((key) => moments.map((at) => times.get(at)[key] ?? null))];
+}
+
+/** Between which rates the growth lies, and when the fastest reaches the limit: what the time to it says counts too. */
+function intervalOf({ finding, limit }) {
+  const { value, lower, upper } = finding.growth_per_second;
+  const time = limit ? finding.time_to_limit_seconds : null;
+  const earliest = time?.lower > 0 ? time.lower : null;
+  const fastest = Math.max(upper ?? value, earliest === null ? 0 : limit.room / earliest);
+  const slowest = Math.min(lower ?? value, time?.upper > 0 ? limit.room / time.upper : Infinity);
+  return { slowest: Math.max(slowest, 0), fastest, earliest };
 }
 
 const KEYS = ["size", "floor", "forecast", "lower", "upper", "limit"];

@@ -31,8 +31,7 @@ function typingAction(app, { key, target }) {
   if (key === "Enter") return () => app.list.step(1);
   if (key !== "Escape") return null;
   return () => {
-    app.search.value = "";
-    app.find("");
+    app.clear();
     app.search.blur();
   };
 }
@@ -41,7 +40,7 @@ function action(app, key, help) {
   if (key === "/") return () => app.search.select();
   if (key === "?") return () => help.showModal();
   if (app.place) return key === "Escape" ? () => app.leave() : null;
-  return { j: () => app.list.step(1), k: () => app.list.step(-1) }[key] ?? null;
+  return { j: () => app.list.step(1), k: () => app.list.step(-1), Escape: () => app.clear() }[key] ?? null;
 }
 
 function helpDialog() {

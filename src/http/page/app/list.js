@@ -45,7 +45,7 @@ export class List {
       { class: "list" },
       this.headline,
       this.counts,
-      element("div", { class: "toolbar" }, element("h2", {}, "Areas"), element("label", {}, "Sorted by ", this.order)),
+      element("div", { class: "toolbar" }, element("h2", { tabindex: "-1" }, "Areas"), element("label", {}, "Sorted by ", this.order)),
       table(this.body),
       this.empty,
       element("div", { class: "toolbar" }, this.note, this.more),
