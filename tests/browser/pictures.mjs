@@ -6,7 +6,7 @@ import { drawn, open, pageOf, start } from "./browser.mjs";
 
 const [base, target, directory] = process.argv.slice(2);
 /** So long the page watches before a picture, in milliseconds: trends need some points. */
-const WATCHED_MS = 60_000;
+const WATCHED_MS = 120_000;
 
 const PICTURES = [
   ["page.png", "/", "desktop", "light", false],

@@ -15,6 +15,8 @@ const POLL_LIVE_MS = 30_000;
 /** News come with each tick, which may be many a second. */
 const NEWS_MS = 1_000;
 const ROWS_STEP = 100;
+/** So many the exporter gives at once. */
+const LIMIT_MAX = 1000;
 
 class App {
   constructor(document) {
@@ -85,9 +87,9 @@ class App {
 
   async refreshList() {
     const query = { sort: this.order };
-    const areas = this.query
+    const areas = this.query || this.rowsMax > LIMIT_MAX
       ? this.source.all("areas", "areas", query)
-      : this.source.get("areas", { ...query, limit: Math.min(this.rowsMax + 1, 1000) });
+      : this.source.get("areas", { ...query, limit: this.rowsMax });
     const [status, found] = await Promise.all([this.source.get("status"), areas]);
     this.remember(found.areas, found.taken_at);
     if (this.place) return;
@@ -160,7 +162,7 @@ class App {
   }
 
   fail(error) {
-    this.failedSince ??= Date.now() / 1000;
+    this.failedSince ??= this.source.now();
     const isAnswer = error instanceof Refusal;
     const words = isAnswer ? `${error.message} ${error.help}` : `The exporter does not answer. ${this.lastWords()}`;
     this.notice.hidden = false;
@@ -171,14 +173,14 @@ class App {
 
   lastWords() {
     if (!this.takenAt) return "Nothing was heard of it yet.";
-    return `What you see is of ${moment(this.takenAt, Date.now() / 1000)}; the page goes on asking.`;
+    return `What you see is of ${moment(this.takenAt, this.source.now())}; the page goes on asking.`;
   }
 
   showPulse() {
     const isFailing = Boolean(this.failedSince);
     this.pulse.className = `pulse ${isFailing ? "lost" : this.stream.isOpen ? "live" : "polling"}`;
     if (!this.takenAt) return say(this.pulse, isFailing ? "no answer" : "");
-    const age = span(Date.now() / 1000 - this.takenAt);
+    const age = span(this.source.now() - this.takenAt);
     return say(this.pulse, isFailing ? `no answer, last data ${age} ago` : `${this.stream.isOpen ? "live, " : ""}sampled ${age} ago`);
   }
 

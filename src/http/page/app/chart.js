@@ -13,8 +13,11 @@ const REACH = 8;
 /** A forecast needs so much past at least to be seen beside it. */
 const PAST_MIN_SECONDS = 60;
 
-/** What a chart of an area is drawn from; all sizes in the unit of the area. */
-export function outlook(area, points, now, reachLimit) {
+/**
+ * What a chart of an area is drawn from; all sizes in the unit of the area. The floor of a verdict is that of one member,
+ * so the forecast of several together starts from their size.
+ */
+export function outlook(area, { points, now, reachLimit, members }) {
   const { finding } = area;
   const since = area.episode ? area.episode.since_at : finding?.since_at;
   const past = points.length > 1 ? points : [[now - PAST_MIN_SECONDS, area.size], [now, area.size]];
@@ -25,29 +28,30 @@ export function outlook(area, points, now, reachLimit) {
   const canReach = isGrowing && toLimit !== null;
   const reaches = canReach && (reachLimit ?? toLimit <= REACH * (now - begins));
   const ahead = reaches ? toLimit * BEYOND : (now - begins) * AHEAD;
-  return { area, now, past, since: Math.max(since ?? begins, begins), rate, isGrowing, canReach, reaches, ahead };
+  const base = members > 1 && area.pid === null ? area.size : (finding?.floor ?? area.size);
+  return { area, now, past, base, since: Math.max(since ?? begins, begins), rate, isGrowing, canReach, reaches, ahead };
 }
 
 /** The series of an outlook: one list of moments, and a value or nothing for each of them in each series. */
-export function seriesOf({ area, now, past, since, rate, isGrowing, reaches, ahead }) {
+export function seriesOf({ area, now, past, base, since, rate, isGrowing, reaches, ahead }) {
   const times = new Map();
   const put = (at, key, value) => times.set(at, { ...times.get(at), [key]: value });
   past.forEach(([at, size]) => put(at, "size", size));
   if (isGrowing) {
-    const { floor } = area.finding;
     // What the finding says of the past: the floor has grown at this rate since then.
-    put(since, "floor", Math.max(floor - rate.value * (now - since), 0));
-    put(now, "floor", floor);
+    put(since, "floor", Math.max(base - rate.value * (now - since), 0));
+    put(now, "floor", base);
     const { slowest, fastest, earliest } = intervalOf(area);
-    const most = floor + (earliest === null ? Infinity : area.limit.room);
+    const most = base + (earliest === null ? Infinity : area.limit.room);
     // The fastest course ends at the limit, where another point bends it.
     for (const passed of [0, earliest ?? 0, ahead].filter((passed) => passed <= ahead)) {
-      put(now + passed, "forecast", floor + rate.value * passed);
-      put(now + passed, "lower", floor + slowest * passed);
-      put(now + passed, "upper", Math.min(floor + fastest * passed, most));
+      put(now + passed, "forecast", base + rate.value * passed);
+      put(now + passed, "lower", base + slowest * passed);
+      put(now + passed, "upper", Math.min(base + fastest * passed, most));
     }
   }
-  if (reaches && area.limit) for (const at of [Math.min(...times.keys()), now + ahead]) put(at, "limit", limitLine(area));
+  // Others may use some of it too: this area reaches it with what room is left.
+  if (reaches && area.limit) for (const at of [Math.min(...times.keys()), now + ahead]) put(at, "limit", base + area.limit.room);
   const moments = [...times.keys()].sort((one, other) => one - other);
   return [moments, ...KEYS.map((key) => moments.map((at) => times.get(at)[key] ?? null))];
 }
@@ -63,11 +67,6 @@ function intervalOf({ finding, limit }) {
 }
 
 const KEYS = ["size", "floor", "forecast", "lower", "upper", "limit"];
-
-/** At which size of this area its limit is reached: others may use some of it too. */
-export function limitLine(area) {
-  return (area.finding?.floor ?? area.size) + area.limit.room;
-}
 
 /** The colour that the style sheet gives to a name, for a canvas, which knows no style sheet. */
 function colour(name, share = 1) {
@@ -155,8 +154,8 @@ export class AreaChart extends Figure {
     super("");
   }
 
-  show(area, points, now, reachLimit) {
-    const look = outlook(area, points, now, reachLimit);
+  show(area, view) {
+    const look = outlook(area, view);
     this.unit = area.unit;
     const data = seriesOf(look);
     this.draw(`${area.id} ${look.isGrowing} ${look.reaches}`, data, () => areaOptions());

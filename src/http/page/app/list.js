@@ -82,9 +82,9 @@ export class List {
     this.order.disabled = false;
     this.empty.hidden = found > 0;
     say(this.empty, emptyWords(state));
-    const rest = found - shown;
-    this.more.hidden = rest <= 0 && !state.hasMore;
-    say(this.note, rest > 0 ? `${plural(rest, "area")} more.` : "");
+    const isAll = found === shown && !state.hasMore;
+    this.more.hidden = isAll;
+    say(this.note, isAll ? "" : `The first ${plural(shown, "area")}.`);
   }
 
   row(area, history) {

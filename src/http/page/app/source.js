@@ -18,6 +18,12 @@ export class Source {
   /** @param {string} root where the exporter is, with a slash at its end */
   constructor(root) {
     this.root = root;
+    this.ahead = 0;
+  }
+
+  /** The moment on the exporter's clock, in seconds: this machine's may go differently. */
+  now() {
+    return Date.now() / 1000 - this.ahead;
   }
 
   /** An answer of the API. Throws a Refusal, or another error where nobody answers. */
@@ -34,6 +40,8 @@ export class Source {
       cache: "no-store",
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
+    const told = Date.parse(response.headers.get("date"));
+    if (told) this.ahead = (Date.now() - told) / 1000;
     if (!response.ok) throw new Refusal(response.status, await problemOf(response));
     return response.json();
   }

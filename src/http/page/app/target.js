@@ -101,7 +101,9 @@ export class TargetPage {
   }
 
   showCharts(state, area) {
-    const look = this.chart.show(area, pointsOf(state, area), state.now, this.reach);
+    const { now, target } = state;
+    const view = { points: pointsOf(state, area), now, reachLimit: this.reach, members: target.members };
+    const look = this.chart.show(area, view);
     this.range.hidden = !look.canReach;
     this.reaches = look.reaches;
     say(this.range, look.reaches ? "Show the near future" : "Show until the limit");

@@ -33,12 +33,12 @@ function show(status, area) {
   say(words, countWords(status.counts));
   const leaks = area && ["confirmed", "suspected"].includes(area.state) && !area.explained;
   worst.replaceChildren(leaks ? answer(area) : "");
-  say(when, `sampled ${span(Math.max(Date.now() / 1000 - takenAt, 0))} ago`);
+  say(when, `sampled ${span(source.now() - takenAt)} ago`);
 }
 
 function lose() {
   place.className = "widget lost";
-  say(when, takenAt ? `no answer; this is of ${moment(takenAt, Date.now() / 1000)}` : "no answer");
+  say(when, takenAt ? `no answer; this is of ${moment(takenAt, source.now())}` : "no answer");
 }
 
 refresh();
