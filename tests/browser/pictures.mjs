@@ -13,7 +13,6 @@ const PICTURES = [
   ["page-dark.png", "/", "desktop", "dark", false],
   ["page-phone.png", "/", "phone", "light", false],
   ["page-target.png", null, "desktop", "light", true],
-  ["page-target-dark.png", null, "desktop", "dark", true],
   ["page-target-phone.png", null, "phone", "dark", true],
 ];
 
