@@ -25,6 +25,7 @@ mod routes;
 mod seats;
 mod serve;
 mod site;
+mod stream;
 
 pub use door::{Door, NoteReading, ReadWebFile};
 pub use listener::{Bound, bind};
@@ -32,7 +33,7 @@ pub use listener::{Bound, bind};
 use crate::{export::prometheus::selection::Selection, inbox::Inbox, snapshot::Snapshot};
 use hyper::body::Bytes;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Where to listen and what to offer there. The fields carry the names of the flags (`--web.…`).
 #[expect(clippy::struct_excessive_bools, reason = "three independent flags, as they are written")]
@@ -50,6 +51,8 @@ pub struct ListenOptions {
     pub external_url: Option<String>,
     /// `--web.max-requests`: scrapes, pages and reloads at once, 503 over it; 0 is no limit.
     pub max_requests: usize,
+    /// `--web.max-streams`: clients of the live stream at once, 503 over it; 0 is no limit.
+    pub max_streams: usize,
     /// `--web.enable-lifecycle`: allow POST `/-/reload`, from loopback.
     pub enable_lifecycle: bool,
     /// `--web.remote-read`: let clients beyond loopback read the page and the API too.
@@ -67,6 +70,7 @@ impl Default for ListenOptions {
             route_prefix: None,
             external_url: None,
             max_requests: 40,
+            max_streams: 300,
             enable_lifecycle: false,
             remote_read: false,
             otlp_addresses: Vec::new(),
@@ -119,6 +123,43 @@ pub trait Pages: Send + Sync + 'static {
 
     /// Counts one answered request by handler and status code.
     fn count_request(&self, handler: &'static str, code: u16);
+
+    /// The number of the last tick, which changes with each.
+    fn ticks(&self) -> watch::Receiver<u64>;
+
+    /// One more client listens to the live stream.
+    fn stream_opened(&self);
+
+    /// A client no longer does.
+    fn stream_ended(&self, end: StreamEnd);
+}
+
+/// Why a client no longer listens to the live stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// It left.
+    Left,
+    /// It did not keep up with what it was told.
+    Slow,
+    /// It did not answer whether it is still there.
+    Silent,
+    /// It said something, which nobody does here.
+    Rude,
+    /// The exporter ends.
+    Over,
+}
+
+impl StreamEnd {
+    /// The value of the `reason` label of those that were let go; none for who left or was sent home.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Slow => Some("slow"),
+            Self::Silent => Some("silent"),
+            Self::Rude => Some("rude"),
+            Self::Left | Self::Over => None,
+        }
+    }
 }
 
 /// What a scraper asks for.

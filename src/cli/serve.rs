@@ -36,6 +36,9 @@ pub(super) struct ServeArguments {
     /// Most requests at once; over it the answer is 503. 0 is no limit.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     max_requests: usize,
+    /// How many may listen to the live stream at once; 0 is no limit.
+    #[arg(long = "web.max-streams", value_name = "N", default_value_t = 300)]
+    max_streams: usize,
     /// Address under which people reach the exporter, for example behind a reverse proxy.
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
@@ -122,6 +125,7 @@ impl ServeArguments {
             route_prefix: self.route_prefix.clone(),
             external_url: self.external_url.clone(),
             max_requests: self.max_requests,
+            max_streams: self.max_streams,
             enable_lifecycle: self.enable_lifecycle,
             remote_read: self.remote_read,
             otlp_addresses: self.otlp_listen_address.clone(),

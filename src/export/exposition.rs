@@ -28,6 +28,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tokio::sync::watch;
 
 /// How long after a scrape its kind of page is still made at each tick. Prometheus takes a series without a sample for
 /// five minutes for gone, so nobody scrapes more seldom and expects a graph; who does, waits for one page.
@@ -46,6 +47,8 @@ pub struct Exposition {
     asked_at: PerKind<AtomicU64>,
     /// Held while a page of the current tick is made, so that none is made twice.
     making: Mutex<()>,
+    /// The number of the tick in force, for who waits for the next one.
+    ticks: watch::Sender<u64>,
 }
 
 /// What the last tick left; behind a lock that is held for a few nanoseconds at a time.
@@ -65,6 +68,7 @@ impl Exposition {
             current: RwLock::default(),
             asked_at: PerKind { text: never(), text_gzip: never(), open: never(), open_gzip: never() },
             making: Mutex::default(),
+            ticks: watch::Sender::new(0),
         }
     }
 
@@ -72,11 +76,18 @@ impl Exposition {
     /// after the tick has told [`Own`] about itself.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let bodies = self.wanted_bodies(&snapshot);
+        let (number, bodies) = (snapshot.tick, self.wanted_bodies(&snapshot));
         let next = Current { snapshot, bodies };
         let before = mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), next);
         // Freed outside the lock: a large snapshot takes a while.
         drop(before);
+        self.ticks.send_replace(number);
+    }
+
+    /// The number of the last tick, which changes with each.
+    #[must_use]
+    pub fn ticks(&self) -> watch::Receiver<u64> {
+        self.ticks.subscribe()
     }
 
     /// The page of the current tick with all targets.

@@ -282,12 +282,19 @@ pub mod own {
     /// Requests.
     pub const HTTP_REQUESTS: Metric = metric!("memleak_exporter_http_requests_total", "memleak.exporter.http.requests", "", Counter, Source::Own, ["handler", "code"],
         "HTTP requests answered, by handler and status code.");
+    /// Clients of the live stream.
+    pub const STREAMS: Metric = metric!("memleak_exporter_streams", "memleak.exporter.streams", "", Gauge, Source::Own, [],
+        "Clients that listen to the live stream.");
+    /// Those that were let go.
+    pub const STREAMS_DROPPED: Metric = metric!("memleak_exporter_streams_dropped_total", "memleak.exporter.streams.dropped", "", Counter, Source::Own, ["reason"],
+        "Clients of the live stream that were let go: slow ones, which did not keep up, silent ones, which answered no ping, and rude ones, which said something.");
 
     /// All of them; the registry adds the `process_*` metrics of the exporter itself.
     pub const ALL: &[&Metric] = &[
         &BUILD_INFO, &LAST_TICK, &TICKS, &INTERVAL, &COLLECTOR_SUCCESS, &COLLECTOR_DURATION, &COLLECTOR_ERRORS, &SOURCE_SUCCESS, &DETECT_DURATION,
         &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP, &WEB_RELOAD_SUCCESSFUL,
         &SEVERITY_CONFIDENCE, &SEVERITY_TIME_TO_LIMIT, &SEVERITY_GROWTH, &OTLP_EXPORTS, &OTLP_QUEUE, &STORAGE_LAST_SAVE, &STORAGE_FAILURES, &STORAGE_LEFT_OUT, &HTTP_REQUESTS,
+        &STREAMS, &STREAMS_DROPPED,
     ];
 }
 

@@ -151,6 +151,8 @@ pub struct Own {
     otlp: OtlpStats,
     storage: Storage,
     http_requests: IntCounterVec,
+    streams: IntGauge,
+    streams_dropped: IntCounterVec,
 }
 
 /// The table of severities, a gauge for each condition; absent while the built-in one is in force.
@@ -178,6 +180,9 @@ struct Judging {
     confidence: Histogram,
     delay: Histogram,
 }
+
+/// Why a client of the live stream is let go.
+const STREAM_ENDS: [&str; 3] = ["slow", "silent", "rude"];
 
 impl Own {
     /// Registers all metrics of the table.
@@ -214,6 +219,8 @@ impl Own {
                 left_out: gauges(&registry, &own::STORAGE_LEFT_OUT)?,
             },
             http_requests: counters(&registry, &own::HTTP_REQUESTS)?,
+            streams: int_gauge(&registry, &own::STREAMS)?,
+            streams_dropped: counters(&registry, &own::STREAMS_DROPPED)?,
             registry,
         };
         this.begin_at_zero();
@@ -228,6 +235,9 @@ impl Own {
         }
         for limit in DroppedBy::ALL {
             self.dropped(limit, 0);
+        }
+        for reason in STREAM_ENDS {
+            self.streams_dropped.with_label_values(&[reason]);
         }
     }
 
@@ -370,6 +380,19 @@ impl Own {
     /// An HTTP request was answered with this status by the named handler.
     pub fn request_answered(&self, handler: &str, status: u16) {
         self.http_requests.with_label_values(&[handler, itoa::Buffer::new().format(status)]).inc();
+    }
+
+    /// One more client listens to the live stream.
+    pub fn stream_opened(&self) {
+        self.streams.inc();
+    }
+
+    /// A client no longer does; why, if it was let go.
+    pub fn stream_ended(&self, reason: Option<&str>) {
+        self.streams.dec();
+        if let Some(reason) = reason {
+            self.streams_dropped.with_label_values(&[reason]).inc();
+        }
     }
 
     /// All families sorted by name, those without a series left out; reads the process's own files in `/proc`.

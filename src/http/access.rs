@@ -28,6 +28,8 @@ pub(super) enum Audience {
     Everyone,
     /// Readers: this machine, or everyone where reading from afar is allowed.
     Readers,
+    /// Readers who keep a stream open: no web page of another origin, which the rules for requests do not keep out of it.
+    Listeners,
     /// Those who may tell of their own memory: this machine, and who is known.
     Pushers,
     /// Those who may change something: this machine alone.
@@ -65,6 +67,7 @@ const NO_CHANGE_FROM_AFAR: &str = "Only this machine may change anything: send t
      the exporter runs, to its loopback address and not through a proxy.";
 const UNKNOWN_NAME: &str = "The exporter is not known by the name in the Host header. Ask for it as localhost, as \
      127.0.0.1 or [::1], or under the name given with --web.external-url.";
+const OTHER_PAGE: &str = "A web page of another origin may not listen here.";
 const OTHER_ORIGIN: &str = "A web page of another origin may not change anything here.";
 
 impl Rule {
@@ -76,14 +79,15 @@ impl Rule {
     pub(super) fn admit(&self, audience: Audience, client: &Client<'_>) -> Result<(), &'static str> {
         match audience {
             Audience::Everyone => Ok(()),
-            Audience::Readers if self.remote_read || client.is_known => Ok(()),
-            Audience::Readers if !client.is_local() => Err(NOT_FROM_AFAR),
+            Audience::Listeners if !client.is_of_same_origin() => Err(OTHER_PAGE),
+            Audience::Readers | Audience::Listeners if self.remote_read || client.is_known => Ok(()),
+            Audience::Readers | Audience::Listeners if !client.is_local() => Err(NOT_FROM_AFAR),
             // A browser sends a password along that it knows, whoever wrote the page.
             Audience::Pushers if client.is_known && client.is_of_same_origin() => Ok(()),
             Audience::Pushers if !client.is_local() => Err(NO_PUSH_FROM_AFAR),
             Audience::Changers if !client.is_local() => Err(NO_CHANGE_FROM_AFAR),
             _ if !self.knows_host(client) => Err(UNKNOWN_NAME),
-            Audience::Readers => Ok(()),
+            Audience::Readers | Audience::Listeners => Ok(()),
             Audience::Pushers | Audience::Changers if !client.is_of_same_origin() => Err(OTHER_ORIGIN),
             Audience::Pushers | Audience::Changers => Ok(()),
         }

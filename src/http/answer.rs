@@ -40,6 +40,17 @@ impl Answer {
         Self::new(status, TEXT, Bytes::from(format!("{sentence}\n")))
     }
 
+    /// The answer after which the connection speaks another protocol.
+    pub(super) fn switching() -> Self {
+        Self { status: StatusCode::SWITCHING_PROTOCOLS, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// The same with one more header, whose value was made for it.
+    pub(super) fn with_value(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
     /// The same with one more header.
     pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.insert(name, HeaderValue::from_static(value));

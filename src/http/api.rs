@@ -9,6 +9,7 @@
 
 mod areas;
 mod health;
+mod news;
 mod parameters;
 mod problem;
 mod report;
@@ -26,6 +27,7 @@ use hyper::{
         X_FRAME_OPTIONS,
     },
 };
+pub(super) use news::{Known, News, hello, news};
 use parameters::Parameters;
 pub(super) use problem::{Problem, in_form};
 use serde::Serialize;
@@ -34,6 +36,8 @@ use std::io::Write as _;
 
 /// What begins the path of everything here.
 pub(super) const ROOT: &str = "/api/";
+/// Where the live stream is.
+pub(super) const STREAM_PATH: &str = "/api/v1/stream";
 /// What begins the path of one area.
 const AREA_PREFIX: &str = "/api/v1/areas/";
 const OPENAPI: &str = include_str!("api/openapi.json");

@@ -60,6 +60,8 @@ enum Phase {
     Leaving,
     /// Nothing is asked.
     Idle,
+    /// The connection is a stream, whose time is limited where it is served.
+    Stream,
 }
 
 impl Turn {
@@ -75,7 +77,15 @@ impl Turn {
 
     /// The answer has been handed over for writing.
     pub(super) fn handed_over(&self) {
-        self.state().phase = Phase::Leaving;
+        let mut state = self.state();
+        if state.phase != Phase::Stream {
+            state.phase = Phase::Leaving;
+        }
+    }
+
+    /// The connection is a stream from now on.
+    pub(super) fn stream(&self) {
+        self.state().phase = Phase::Stream;
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, TurnState> {
@@ -128,7 +138,7 @@ impl<S> Timed<S> {
         let limit = match self.turn.phase() {
             Phase::Request => self.patience.request,
             Phase::Idle => self.patience.idle,
-            Phase::Answering | Phase::Leaving => {
+            Phase::Answering | Phase::Leaving | Phase::Stream => {
                 self.reading = None;
                 return Poll::Pending;
             }

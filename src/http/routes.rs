@@ -7,6 +7,7 @@ use super::{
     api, otlp, page, push, query,
     seats::{Seat, Seats},
     site::Site,
+    stream::{self, Streams},
 };
 use crate::export::prometheus::{negotiate::accepts_gzip, selection::Selection};
 use hyper::{
@@ -46,6 +47,8 @@ pub(super) struct Routes {
     pub(super) site: Site,
     pub(super) access: Rule,
     pub(super) state: State,
+    /// For those who listen to each tick.
+    pub(super) streams: Arc<Streams>,
     /// For the answers that cost something.
     pub(super) seats: Arc<Seats>,
     /// For those who push, apart from those who read.
@@ -72,6 +75,8 @@ pub(super) enum Reception {
     Needless,
     /// It is read up to so many bytes, on this seat.
     Room { most_bytes: usize, seat: Option<Seat> },
+    /// Nobody reads it, and what comes behind the answer is a stream, on this seat.
+    Stream { answer: Box<Answer>, seat: Seat },
     /// Whoever sends it may not, or finds no seat.
     Refused(Box<Answer>),
 }
@@ -90,6 +95,8 @@ enum Route {
     File(usize),
     /// Below the API's root, which answers nothing but JSON; none where there is nothing.
     Api(Option<api::Endpoint>),
+    /// The live stream of it.
+    Stream,
     Nothing,
 }
 
@@ -107,6 +114,7 @@ impl Route {
             Self::Widget => "widget",
             Self::File(_) => "static",
             Self::Api(_) => "api",
+            Self::Stream => "stream",
             Self::Nothing => "other",
         }
     }
@@ -116,6 +124,7 @@ impl Route {
         match self {
             Self::Metrics | Self::Healthy | Self::Ready => Audience::Everyone,
             Self::Page | Self::Widget | Self::File(_) | Self::Api(_) | Self::Nothing => Audience::Readers,
+            Self::Stream => Audience::Listeners,
             Self::Push | Self::Otlp => Audience::Pushers,
             Self::Reload => Audience::Changers,
         }
@@ -126,6 +135,7 @@ impl Route {
         match self {
             Self::Reload => "POST, PUT",
             Self::Push | Self::Otlp => "POST",
+            Self::Stream => "GET",
             _reading => "GET, HEAD",
         }
     }
@@ -156,11 +166,26 @@ impl Routes {
     /// Whether a body is taken in with this request.
     pub(super) fn reception(&self, asked: &Asked<'_>) -> Reception {
         let route = self.route(asked.uri.path());
+        if route == Route::Stream {
+            return self.opened(asked).unwrap_or_else(Reception::Refused);
+        }
         let Some(most_bytes) = route.most_body_bytes() else { return Reception::Needless };
         match self.admit(route, asked) {
             Ok(seat) => Reception::Room { most_bytes, seat },
             Err(refusal) => Reception::Refused(refusal),
         }
+    }
+
+    /// The beginning of a stream. Seats are those of streams alone, so that they take none from who asks once.
+    fn opened(&self, asked: &Asked<'_>) -> Result<Reception, Box<Answer>> {
+        self.admit(Route::Stream, asked)?;
+        let answer = stream::handshake(asked.headers)?;
+        let seat = self.streams.take_seat(asked.peer).ok_or_else(|| {
+            let sentence =
+                "Too many live streams at once (--web.max-streams). Ask /api/v1/areas now and then.";
+            Box::new(Answer::text(StatusCode::SERVICE_UNAVAILABLE, sentence).with(RETRY_AFTER, "60"))
+        })?;
+        Ok(Reception::Stream { answer: Box::new(answer), seat })
     }
 
     /// Answers a request without a body, counts it, and gives the seat to be held until the answer has left.
@@ -196,14 +221,18 @@ impl Routes {
         self.finished(route, asked.uri, answer)
     }
 
-    /// Counts a request that was refused before it was answered, and gives the refusal the form that is usual there.
-    pub(super) fn refused(&self, uri: &Uri, refusal: Answer) -> Answer {
+    /// Counts a request that was answered elsewhere, and gives a refusal the form that is usual there.
+    pub(super) fn counted(&self, uri: &Uri, refusal: Answer) -> Answer {
         self.finished(self.route(uri.path()), uri, refusal)
     }
 
     fn finished(&self, route: Route, uri: &Uri, answer: Answer) -> Answer {
         self.state.pages.count_request(route.handler(), answer.status.as_u16());
-        if matches!(route, Route::Api(_) | Route::Push) { api::in_form(answer, uri.path()) } else { answer }
+        if matches!(route, Route::Api(_) | Route::Push | Route::Stream) {
+            api::in_form(answer, uri.path())
+        } else {
+            answer
+        }
     }
 
     fn route(&self, path: &str) -> Route {
@@ -219,6 +248,7 @@ impl Routes {
             Some(path) if path.starts_with(page::files::ROOT) => {
                 page::files::find(path).map_or(Route::Nothing, Route::File)
             }
+            Some(api::STREAM_PATH) => Route::Stream,
             Some(path) if path.starts_with(api::ROOT) => Route::Api(api::Endpoint::at(path)),
             Some(_) | None => Route::Nothing,
         }
@@ -260,8 +290,8 @@ impl Routes {
             Route::File(number) => page::files::answer(number, takes_gzip(asked)),
             Route::Api(Some(endpoint)) => self.api(endpoint, asked).await,
             Route::Api(None) => api::Problem::nothing().answer(asked.uri.path()),
-            // What is pushed has a body, and is taken in with it; see `answer_with_body`.
-            Route::Push | Route::Otlp => {
+            // These are answered elsewhere; see `answer_with_body` and `opened`.
+            Route::Push | Route::Otlp | Route::Stream => {
                 Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body was not read; please report this.")
             }
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),

@@ -13,18 +13,27 @@ use super::{
     patience::{Patience, Timed, Turn},
     routes::{Asked, Reception, Routes},
     seats::{Seat, Seats},
+    stream::{Listener, Streams},
 };
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode,
     body::{Body as _, Incoming},
-    header::CONNECTION,
+    header::{CONNECTION, UPGRADE},
     http::request::Parts,
     rt::{Read, Write},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -69,6 +78,7 @@ impl Bound {
     /// The runtime cannot take over a listening socket.
     pub async fn serve(self, state: State, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let limits = self.limits;
+        let streams = Arc::new(Streams::new(Arc::clone(&state.pages), self.options.max_streams));
         let server = Arc::new(Server {
             routes: Routes {
                 access: Rule {
@@ -77,6 +87,7 @@ impl Bound {
                 },
                 site: self.site,
                 state,
+                streams: Arc::clone(&streams),
                 seats: Seats::new(self.options.max_requests),
                 pushing: Seats::new(PUSHES_MAX),
                 reading: Semaphore::new(1),
@@ -90,6 +101,7 @@ impl Bound {
             wish: watch::Sender::new(Wish::EndAfterRequest),
         });
         let mut acceptors = JoinSet::new();
+        acceptors.spawn(Arc::clone(&streams).tell());
         for listener in self.listeners {
             let listener = TcpListener::from_std(listener)?;
             acceptors.spawn(Arc::clone(&server).accept_all(listener));
@@ -106,6 +118,7 @@ impl Bound {
         }
         shutdown.await;
         acceptors.shutdown().await;
+        streams.end();
         server.farewell().await;
         Ok(())
     }
@@ -226,10 +239,16 @@ impl Server {
         }
     }
 
-    async fn talk<S: Read + Write + Unpin>(&self, stream: S, client: Peer, mut wish: watch::Receiver<Wish>) {
+    async fn talk<S: Read + Write + Send + Unpin + 'static>(
+        &self,
+        stream: S,
+        client: Peer,
+        mut wish: watch::Receiver<Wish>,
+    ) {
         let turn = Arc::new(Turn::default());
+        let listener = Mutex::new(None);
         let stream = Timed::new(stream, self.limits.patience, Arc::clone(&turn));
-        let service = service_fn(|request| self.respond(request, client, Arc::clone(&turn)));
+        let service = service_fn(|request| self.respond(request, client, (Arc::clone(&turn), &listener)));
         let mut connection = pin!(
             http1::Builder::new()
                 .max_buf_size(BUFFER_MAX_BYTES)
@@ -237,6 +256,7 @@ impl Server {
                 // `Timed` does it, apart for a head and for the pause between two requests.
                 .header_read_timeout(None)
                 .serve_connection(stream, service)
+                .with_upgrades()
         );
         let outcome = loop {
             tokio::select! {
@@ -251,14 +271,22 @@ impl Server {
             let address = client.address;
             debug!(%address, error = %format_args!("{:#}", anyhow::Error::new(error)), "a connection ended early");
         }
+        let listener = listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(listener) = listener {
+            tokio::select! {
+                () = Box::pin(self.routes.streams.serve(listener)) => {}
+                () = async { drop(wish.wait_for(|wish| *wish == Wish::EndNow).await) } => {}
+            }
+        }
     }
 
     async fn respond(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         client: Peer,
-        turn: Arc<Turn>,
+        (turn, listener): (Arc<Turn>, &Mutex<Option<Listener>>),
     ) -> Result<Response<AnswerBody>, Infallible> {
+        let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (head, mut incoming) = request.into_parts();
         let has_body = !incoming.is_end_stream();
         if !has_body {
@@ -278,13 +306,18 @@ impl Server {
             }
             // What stays outside is not read.
             Err(refusal) if has_body => {
-                (self.routes.refused(&head.uri, refusal.with(CONNECTION, "close")), None)
+                (self.routes.counted(&head.uri, refusal.with(CONNECTION, "close")), None)
             }
-            Err(refusal) => (self.routes.refused(&head.uri, *refusal), None),
+            Err(refusal) => (self.routes.counted(&head.uri, *refusal), None),
         };
         turn.answering();
-        if let Some(seat) = seat {
-            turn.hold(seat);
+        match (seat, upgrade) {
+            (Some(seat), Some(upgrade)) if answer.status == StatusCode::SWITCHING_PROTOCOLS => {
+                turn.stream();
+                *listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Listener { upgrade, seat });
+            }
+            (Some(seat), _) => turn.hold(seat),
+            (None, _) => {}
         }
         Ok(answer.into_response(&in_force.web.headers, turn))
     }
@@ -312,7 +345,7 @@ impl Server {
                 turn.answering();
                 match whole {
                     Ok(()) => self.routes.answer(asked).await,
-                    Err(refusal) => (self.routes.refused(asked.uri, refusal), None),
+                    Err(refusal) => (self.routes.counted(asked.uri, refusal), None),
                 }
             }
             Reception::Room { most_bytes, seat } => {
@@ -320,14 +353,15 @@ impl Server {
                 turn.answering();
                 match body {
                     Ok(body) => (self.routes.answer_with_body(asked, body).await, seat),
-                    Err(refusal) => (self.routes.refused(asked.uri, refusal), None),
+                    Err(refusal) => (self.routes.counted(asked.uri, refusal), None),
                 }
             }
+            Reception::Stream { answer, seat } => (self.routes.counted(asked.uri, *answer), Some(seat)),
             Reception::Refused(refusal) => {
                 let is_whole = body::discard(incoming).await.is_ok();
                 turn.answering();
                 let refusal = if is_whole { *refusal } else { refusal.with(CONNECTION, "close") };
-                (self.routes.refused(asked.uri, refusal), None)
+                (self.routes.counted(asked.uri, refusal), None)
             }
         }
     }

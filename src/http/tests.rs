@@ -1,6 +1,7 @@
 //! Conversations over real sockets: what a client sees, rude ones included.
 
 mod behind_a_door;
+mod streams;
 
 use super::{serve::Limits, *};
 use crate::snapshot::Snapshot;
@@ -24,6 +25,8 @@ struct Shown {
     tick: u64,
     body: Bytes,
     counted: Mutex<Vec<(&'static str, u16)>>,
+    ticks: watch::Sender<u64>,
+    ended: Mutex<Vec<StreamEnd>>,
     selected: Mutex<Vec<Selection>>,
 }
 
@@ -35,11 +38,21 @@ impl Pages for Shown {
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::new(Snapshot { tick: self.tick, ..Snapshot::default() })
+        Arc::new(Snapshot { tick: self.tick.max(*self.ticks.borrow()), ..Snapshot::default() })
     }
 
     fn collectors(&self) -> &[&'static str] {
         &["process"]
+    }
+
+    fn ticks(&self) -> watch::Receiver<u64> {
+        self.ticks.subscribe()
+    }
+
+    fn stream_opened(&self) {}
+
+    fn stream_ended(&self, end: StreamEnd) {
+        self.ended.lock().unwrap().push(end);
     }
 
     fn count_request(&self, handler: &'static str, code: u16) {

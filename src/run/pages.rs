@@ -9,10 +9,11 @@ use crate::{
             selection::Selection,
         },
     },
-    http::{Pages, Scrape, Wanted},
+    http::{Pages, Scrape, StreamEnd, Wanted},
     snapshot::Snapshot,
 };
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The exposition and the counters behind the routes.
 pub(super) struct Served {
@@ -40,6 +41,18 @@ impl Pages for Served {
 
     fn collectors(&self) -> &[&'static str] {
         &self.collectors
+    }
+
+    fn ticks(&self) -> watch::Receiver<u64> {
+        self.exposition.ticks()
+    }
+
+    fn stream_opened(&self) {
+        self.own.stream_opened();
+    }
+
+    fn stream_ended(&self, end: StreamEnd) {
+        self.own.stream_ended(end.reason());
     }
 
     fn count_request(&self, handler: &'static str, code: u16) {

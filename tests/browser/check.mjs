@@ -19,6 +19,7 @@ const complaints = [];
 
 const steps = [
   risesToTheTop,
+  listensToTheStream,
   opensByKeyboard,
   showsForecastAndAdvice,
   goesBackToTheRow,
@@ -61,6 +62,17 @@ async function risesToTheTop(page) {
   for (const column of ["Growth", "Confidence", "Time to limit", "Pattern"]) {
     assert.match(await first.locator(`[data-label="${column}"]`).innerText(), /\w/, column);
   }
+}
+
+async function listensToTheStream(page) {
+  await page.locator(".pulse.live").filter({ hasText: "live, sampled" }).waitFor();
+  const size = () => page.locator('.areas tbody tr [data-label="Size"]').allInnerTexts();
+  const [before, requests] = [await size(), []];
+  page.on("request", (request) => requests.push(request.url()));
+  // News come with each tick, polls every half a minute.
+  await page.waitForTimeout(8_000);
+  assert.ok(requests.filter((url) => url.includes("/areas")).length >= 4, `news are shown: ${requests}`);
+  assert.notDeepEqual(await size(), before);
 }
 
 async function opensByKeyboard(page) {

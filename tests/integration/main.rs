@@ -38,4 +38,5 @@ mod repository;
 mod restarts;
 mod shipped_files;
 mod storage;
+mod streams;
 mod web_file;

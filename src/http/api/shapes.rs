@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use std::fmt;
 
 /// The id of an area: made from its kind, target, name and pid (FNV-1a), so it is the same in every tick and every run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AreaId(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::http) struct AreaId(u64);
 
 impl AreaId {
     pub(super) fn new(target: &Target, area: &str, pid: Option<u32>) -> Self {

@@ -229,7 +229,7 @@ pub(super) struct EpisodeShape<'a> {
 }
 
 impl<'a> EpisodeShape<'a> {
-    fn open(row: Row<'a>) -> Option<Self> {
+    pub(super) fn open(row: Row<'a>) -> Option<Self> {
         let verdict = row.verdict()?;
         let episode = verdict.episode.as_ref()?;
         let AreaView { area, pid, .. } = row.area;

@@ -23,6 +23,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use std::{fs, path::Path, sync::Arc};
 
+/// What is documented and not answered from a snapshot.
+const ELSEWHERE: [&str; 1] = ["/stream"];
 const NOW: f64 = 1_772_000_000.0;
 
 fn target(kind: Kind, name: &str, areas: Vec<AreaView>) -> TargetView {
@@ -202,6 +204,53 @@ fn answers() -> Vec<(&'static str, &'static str, Value)> {
     .collect()
 }
 
+/// The messages of a stream that begins with an empty world, and then sees the made one twice: the second time with
+/// another pattern, a confirmed episode and one that ended.
+fn messages() -> Vec<Value> {
+    let (mut before, mut after) = (world(), world());
+    before.standing.ended = Arc::default();
+    let leak = before.targets[2].areas[0].verdict.as_mut().unwrap();
+    leak.finding.as_mut().unwrap().pattern = Pattern::Step;
+    leak.episode.as_mut().unwrap().confirmed_at = None;
+    // What others explain has an episode of its own.
+    after.targets[3].areas[0].verdict.as_mut().unwrap().episode = Some(episode("other", None));
+    let mut texts = vec![hello(&after)];
+    for (snapshot, known) in [(&before, Known::default()), (&after, Known::of(&before))] {
+        let News { snapshot, changes } = news(snapshot, &known);
+        texts.push(snapshot);
+        texts.extend(changes);
+    }
+    texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+}
+
+#[test]
+fn a_stream_tells_what_is_new_and_what_changed() {
+    let told: Vec<String> = messages()
+        .iter()
+        .map(|message| {
+            let whose = &message["finding"]["area"]["target"];
+            let whose = if whose.is_null() { &message["episode"]["target"] } else { whose };
+            let words = [&message["type"], &message["change"], whose];
+            words.into_iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let first =
+        ["hello", "snapshot", "finding new web", "finding new web.service", "finding new memleak_exporter"];
+    let then = [
+        "episode opened web",
+        "snapshot",
+        "finding changed web",
+        "episode confirmed web",
+        "episode opened web.service",
+        "episode closed young",
+    ];
+    assert_eq!(told, [&first[..], &then].concat());
+    let world = world();
+    assert!(news(&world, &Known::of(&world)).changes.is_empty());
+    let snapshot: Value = serde_json::from_str(&news(&world, &Known::default()).snapshot).unwrap();
+    assert_eq!(snapshot["areas"][0]["target"], "web", "the worst is first");
+}
+
 #[test]
 fn the_answers_are_the_expected_ones() {
     for (name, _, answer) in answers().into_iter().filter(|(name, ..)| *name != "openapi") {
@@ -227,6 +276,16 @@ fn the_document_and_the_answers_agree_both_ways() {
             &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         schema::check(&document, schema, answer, &mut seen);
     }
+    for message in messages() {
+        let name = match message["type"].as_str().unwrap() {
+            "hello" => "StreamHello",
+            "snapshot" => "StreamSnapshot",
+            "finding" => "StreamFinding",
+            _ => "StreamEpisode",
+        };
+        let schema = serde_json::json!({ "$ref": format!("#/components/schemas/{name}") });
+        schema::check(&document, &schema, &message, &mut seen);
+    }
     let problem = serde_json::from_slice(&ask(&world(), "/api/v1/areas?x=1").2).unwrap();
     schema::check(
         &document,
@@ -239,6 +298,7 @@ fn the_document_and_the_answers_agree_both_ways() {
     let documented: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     let mut answered: Vec<String> =
         Endpoint::ALL.iter().map(|(_, path, _)| path.replace("/api/v1", "")).collect();
+    answered.extend(ELSEWHERE.map(String::from));
     answered.sort();
     assert_eq!(documented.into_iter().cloned().collect::<Vec<_>>(), answered);
     for (_, path, keys) in Endpoint::ALL {
