@@ -41,3 +41,29 @@ export function arrange(parent, nodes) {
   });
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
+
+/** Gives a parent other children, in place where they are alike: focus, selection and scrolling stay where they are. */
+export function become(parent, children) {
+  follow(parent, element("div", {}, children));
+}
+
+function follow(old, fresh) {
+  const before = [...old.childNodes];
+  const after = [...fresh.childNodes];
+  after.forEach((node, index) => {
+    const own = before[index];
+    if (!own) old.append(node);
+    else if (own.nodeName !== node.nodeName) own.replaceWith(node);
+    else if (own instanceof Text) say(own, node.data);
+    else {
+      takeAttributes(own, node);
+      follow(own, node);
+    }
+  });
+  before.slice(after.length).forEach((node) => node.remove());
+}
+
+function takeAttributes(own, node) {
+  for (const { name: key } of [...own.attributes]) if (!node.hasAttribute(key)) own.removeAttribute(key);
+  for (const { name: key, value } of node.attributes) if (own.getAttribute(key) !== value) own.setAttribute(key, value);
+}

@@ -1,7 +1,7 @@
 // One target: what is found of it, where that leads, why, and what to do next.
 
 import { AreaChart, StackChart } from "./chart.js";
-import { element, name, say } from "./dom.js";
+import { become, element, name, say } from "./dom.js";
 import { addressOf } from "./list.js";
 import {
   answer, badge, classOf, growth, growthInterval, limitWords, ofLimit, patternOf, severity, timeInterval, timeToLimit,
@@ -56,15 +56,15 @@ export class TargetPage {
     this.showCharts(state, area);
     this.showAdvice(state.detail);
     this.showWhy(state, area);
-    replace(this.sections.areas, areasTable(state));
-    replace(this.sections.parts, partsTable(state));
-    replace(this.sections.episodes, episodesTable(state));
+    become(this.sections.areas, areasTable(state));
+    become(this.sections.parts, partsTable(state));
+    become(this.sections.episodes, episodesTable(state));
   }
 
   showHead({ target }, area) {
     const told = [target.kind, runtimeOf(target), ...placeOf(target)].filter(Boolean).join(" · ");
     const heading = element("h2", { tabindex: "-1" }, name(target.target));
-    replace(this.head, [
+    become(this.head, [
       element("div", { class: "title" }, heading, badge(area), element("small", {}, severity(area))),
       element("p", { class: "note" }, name(told)),
       element("p", { class: `headline ${moodOf(area)}` }, verdictOf(area)),
@@ -74,7 +74,7 @@ export class TargetPage {
   showTabs({ areas }, chosen) {
     const judged = areas.filter((area) => area.state !== null);
     this.tabs.hidden = judged.length < 2;
-    replace(
+    become(
       this.tabs,
       judged.map((area) =>
         element("a", { href: addressOf(area), "aria-current": area.id === chosen.id && "true" }, name(titleOf(area))),
@@ -92,7 +92,7 @@ export class TargetPage {
       ["Time to limit", timeToLimit(area), finding?.time_to_limit_seconds ? timeInterval(area) : ""],
       ["Leaked so far", episode ? amount(area.leaked, area.unit) : NOTHING, leaked],
     ];
-    replace(
+    become(
       this.figures,
       figures.map(([title, value, more]) =>
         element("div", {}, element("dt", {}, title), element("dd", {}, value, element("small", {}, more))),
@@ -122,7 +122,7 @@ export class TargetPage {
       ? "Its growth is that of what leaks inside: look there."
       : "Nothing needs to be done about this area now.";
     const items = recommendations.map(({ text, command }) => element("li", {}, text, command ? commandOf(command) : ""));
-    replace(this.advice, items.length ? items : [element("li", { class: "none" }, none)]);
+    become(this.advice, items.length ? items : [element("li", { class: "none" }, none)]);
   }
 
   showWhy({ detail }, area) {
@@ -130,18 +130,12 @@ export class TargetPage {
     const budgets = detail.thresholds.filter(({ breached }) => breached !== null);
     const breached = budgets.filter(({ breached }) => breached);
     const kept = budgets.length - breached.length;
-    replace(this.why, [
+    become(this.why, [
       element("p", {}, words),
       breached.length > 0 && element("ul", { class: "breached" }, breached.map(breachOf)),
       kept > 0 && element("p", { class: "note" }, `${sentence(plural(kept, "budget"))} kept.`),
     ].filter(Boolean));
   }
-}
-
-/** Other children, unless they look like those that are there: focus and selection stay where they are. */
-function replace(parent, children) {
-  const after = element("div", {}, children);
-  if (after.innerHTML !== parent.innerHTML) parent.replaceChildren(...after.childNodes);
 }
 
 function panel(title, ...children) {
@@ -154,14 +148,16 @@ function breachOf({ rule, level, words }) {
 }
 
 function commandOf(command) {
-  const copy = (event) => {
-    const button = event.currentTarget;
-    navigator.clipboard?.writeText(command).then(() => {
-      say(button, "Copied");
-      setTimeout(() => say(button, "Copy"), 2000);
-    });
-  };
-  return element("div", { class: "command" }, element("code", { tabindex: "0" }, command), element("button", { type: "button", click: copy }, "Copy"));
+  const code = element("code", { tabindex: "0" }, command);
+  return element("div", { class: "command" }, code, element("button", { type: "button", click: copy }, "Copy"));
+}
+
+/** Copies the command that stands beside the button by now. */
+function copy({ currentTarget: button }) {
+  navigator.clipboard?.writeText(button.previousSibling.textContent).then(() => {
+    say(button, "Copied");
+    setTimeout(() => say(button, "Copy"), 2000);
+  });
 }
 
 function verdictOf(area) {
@@ -228,11 +224,14 @@ function filesOf(areas, history) {
 function tableOf(title, columns, rows, note = "") {
   if (rows.length === 0) return [];
   const heads = columns.map(([words, kind]) => element("th", { scope: "col", class: kind }, words));
-  const lines = rows.map((cells) =>
-    element("tr", {}, cells.map((cell, index) => element(index === 0 ? "th" : "td", { scope: index === 0 && "row", class: columns[index][1] }, cell))),
-  );
+  const lines = rows.map((cells) => element("tr", {}, cells.map((cell, index) => cellOf(cell, index, columns[index][1]))));
   const table = element("table", { class: "plain" }, element("thead", {}, element("tr", {}, heads)), element("tbody", {}, lines));
-  return [panel(title, element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, table` }, table), note && element("p", { class: "note" }, note))];
+  const scroll = { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, table` };
+  return [panel(title, element("div", scroll, table), note && element("p", { class: "note" }, note))];
+}
+
+function cellOf(content, index, kind) {
+  return index === 0 ? element("th", { scope: "row", class: kind }, content) : element("td", { class: kind }, content);
 }
 
 function areasTable({ areas }) {
@@ -250,7 +249,8 @@ function areasTable({ areas }) {
 function partsTable({ target, now }) {
   const columns = [["Part", ""], ["Size", "number"], ["Growth", "number"], ["Certainty", "number"]];
   const growing = (part) => part.growth_per_second ?? 0;
-  const parts = target.parts.filter((part) => part.size > 0 || growing(part) !== 0).sort((one, other) => growing(other) - growing(one) || other.size - one.size);
+  const fastest = (one, other) => growing(other) - growing(one) || other.size - one.size;
+  const parts = target.parts.filter((part) => part.size > 0 || growing(part) !== 0).sort(fastest);
   const rows = parts.map((part) => {
     const unit = part.measure === "descriptors" ? "objects" : "bytes";
     return [name(partName(part.part)), amount(part.size, unit), pace(part.growth_per_second, unit), share(part.confidence)];
