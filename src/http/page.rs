@@ -1,18 +1,20 @@
 //! The landing page for people: what leaks, the worst first, and what is largest.
 //!
-//! It is one HTML document made from a snapshot, with a style sheet of its own and nothing else: no script, no
-//! picture, no call to the outside. Every name on it was chosen by some process, so every text is escaped.
+//! It is one HTML document made from a snapshot, and says all that matters without any script. Where scripts run, those
+//! of `app/` take its place with a live page made from the API (`files`). No call to the outside, no inline script or
+//! style. Every name on it was chosen by some process, so every text is escaped.
 
+pub(super) mod files;
 mod leaks;
 mod sizes;
+pub(super) mod widget;
 
-use super::{routes::STYLE_PATH, site::Site};
+use super::site::Site;
 use crate::{
     detect::episode::LeakState,
     snapshot::{AreaView, Snapshot, TargetView},
     text::{Escaped, Plural, UtcTime},
 };
-use hyper::body::Bytes;
 use std::fmt::{self, Write as _};
 
 /// Rows of both tables together; a longer page is slow on a phone, and nobody reads it.
@@ -32,11 +34,6 @@ pub(super) struct View<'a> {
     pub(super) first_verdict_samples: u32,
     /// Whether the page loads itself anew.
     pub(super) refresh: bool,
-}
-
-/// The style sheet.
-pub(super) fn style() -> Bytes {
-    Bytes::from_static(include_bytes!("page/page.css"))
 }
 
 /// The page as HTML.
@@ -77,18 +74,28 @@ fn write_page(html: &mut String, snapshot: &Snapshot, view: &View<'_>) -> fmt::R
 }
 
 fn write_head(html: &mut String, view: &View<'_>) -> fmt::Result {
-    html.write_str(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+    let prefix = Escaped(&view.links.link_prefix);
+    let directory = format!("{prefix}{}", *files::DIRECTORY);
+    write!(
+        html,
+        "<!doctype html>\n<html lang=\"en\" data-root=\"{prefix}/\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n",
+         <meta name=\"color-scheme\" content=\"light dark\">\n"
     )?;
     if view.refresh {
-        writeln!(html, "<meta http-equiv=\"refresh\" content=\"{REFRESH_SECS}\">")?;
+        writeln!(html, "<noscript><meta http-equiv=\"refresh\" content=\"{REFRESH_SECS}\"></noscript>")?;
     }
+    // The theme before anything is painted; the rest once the page is read.
     writeln!(
         html,
-        "<link rel=\"stylesheet\" href=\"{}{STYLE_PATH}\">\n<title>memleak_exporter</title>\n</head>",
-        Escaped(&view.links.link_prefix),
+        "<script src=\"{directory}/theme.js\"></script>\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
+         <link rel=\"stylesheet\" href=\"{directory}/page.css\">\n\
+         <link rel=\"stylesheet\" href=\"{directory}/uPlot.min.css\">\n\
+         <link rel=\"stylesheet\" href=\"{directory}/app.css\">\n\
+         <script src=\"{directory}/uPlot.iife.min.js\" defer></script>\n\
+         <script type=\"module\" src=\"{directory}/app.js\"></script>\n\
+         <title>memleak_exporter</title>\n</head>"
     )
 }
 
@@ -106,7 +113,7 @@ fn write_header(html: &mut String, view: &View<'_>) -> fmt::Result {
 
 fn write_footer(html: &mut String, view: &View<'_>) -> fmt::Result {
     let prefix = Escaped(&view.links.link_prefix);
-    html.write_str("<footer><p>")?;
+    html.write_str("<footer>\n<p class=\"refresh\">")?;
     if view.refresh {
         write!(
             html,
@@ -118,7 +125,12 @@ fn write_footer(html: &mut String, view: &View<'_>) -> fmt::Result {
             "This page stands still. <a href=\"{prefix}/\">Load it anew every {REFRESH_SECS} seconds</a>"
         )?;
     }
-    html.write_str("</p></footer>\n</body>\n</html>\n")
+    writeln!(
+        html,
+        "</p>\n<p>The charts are drawn by uPlot (<a href=\"{prefix}{}/uPlot.LICENSE.txt\">MIT licence</a>).</p>\n\
+         </footer>\n</body>\n</html>",
+        *files::DIRECTORY
+    )
 }
 
 /// How many areas are in which state.
@@ -184,7 +196,7 @@ fn write_target_cell(html: &mut String, target: &TargetView) -> fmt::Result {
 fn write_columns(html: &mut String, caption: &str, columns: &[(&str, &str)]) -> fmt::Result {
     writeln!(
         html,
-        "<table role=\"table\">\n<caption>{caption}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">"
+        "<table role=\"table\" class=\"cards\">\n<caption>{caption}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">"
     )?;
     for (name, class) in columns {
         write!(html, "<th scope=\"col\" role=\"columnheader\" class=\"{class}\">{name}</th>")?;

@@ -24,8 +24,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Where the style sheet of the page is.
-pub(super) const STYLE_PATH: &str = "/static/page.css";
+/// The small status for the frames of other pages.
+const WIDGET_PATH: &str = "/widget";
 /// Where samples are pushed as JSON.
 const PUSH_PATH: &str = "/api/v1/samples";
 /// Where OTLP over HTTP is taken in, as its specification says.
@@ -35,9 +35,12 @@ const SHORT_BODY_BYTES: usize = 16 * 1024;
 /// How long a reload may take until whoever asked is told that it goes on without an answer.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 const TOO_MANY: &str = "Too many requests at once (--web.max-requests); try again in a moment.";
-/// The page may load its style sheet and nothing else, and nobody may frame it.
-const PAGE_POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The page may load what the exporter serves and nothing else, and nobody may frame it.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The widget likewise, but everybody may frame it.
+const WIDGET_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors *";
 
 /// Everything that answers requests.
 pub(super) struct Routes {
@@ -87,7 +90,9 @@ enum Route {
     Push,
     Otlp,
     Page,
-    Style,
+    Widget,
+    /// A file of the page, by its number.
+    File(usize),
     /// Below the API's root, which answers nothing but JSON; none where there is nothing.
     Api(Option<api::Endpoint>),
     /// The live stream of it.
@@ -106,7 +111,8 @@ impl Route {
             Self::Push => "push",
             Self::Otlp => "otlp",
             Self::Page => "page",
-            Self::Style => "static",
+            Self::Widget => "widget",
+            Self::File(_) => "static",
             Self::Api(_) => "api",
             Self::Stream => "stream",
             Self::Nothing => "other",
@@ -117,7 +123,7 @@ impl Route {
     const fn audience(self) -> Audience {
         match self {
             Self::Metrics | Self::Healthy | Self::Ready => Audience::Everyone,
-            Self::Page | Self::Style | Self::Api(_) | Self::Nothing => Audience::Readers,
+            Self::Page | Self::Widget | Self::File(_) | Self::Api(_) | Self::Nothing => Audience::Readers,
             Self::Stream => Audience::Listeners,
             Self::Push | Self::Otlp => Audience::Pushers,
             Self::Reload => Audience::Changers,
@@ -152,7 +158,7 @@ impl Route {
 
     /// Whether an answer costs enough to be limited. Health checks are not: a busy exporter is not a dead one.
     const fn takes_a_seat(self) -> bool {
-        matches!(self, Self::Metrics | Self::Page | Self::Api(Some(_)) | Self::Reload)
+        matches!(self, Self::Metrics | Self::Page | Self::Widget | Self::Api(Some(_)) | Self::Reload)
     }
 }
 
@@ -238,7 +244,10 @@ impl Routes {
             Some(PUSH_PATH) => Route::Push,
             Some(OTLP_PATH) => Route::Otlp,
             Some("/") => Route::Page,
-            Some(STYLE_PATH) => Route::Style,
+            Some(WIDGET_PATH) => Route::Widget,
+            Some(path) if path.starts_with(page::files::ROOT) => {
+                page::files::find(path).map_or(Route::Nothing, Route::File)
+            }
             Some(api::STREAM_PATH) => Route::Stream,
             Some(path) if path.starts_with(api::ROOT) => Route::Api(api::Endpoint::at(path)),
             Some(_) | None => Route::Nothing,
@@ -277,9 +286,8 @@ impl Routes {
             Route::Ready => self.ready(),
             Route::Reload => self.reload().await,
             Route::Page => self.page(asked),
-            Route::Style => Answer::new(StatusCode::OK, "text/css; charset=utf-8", page::style())
-                // Kept, an older exporter's style sheet would outlive it; anew it costs a few kilobytes.
-                .with(CACHE_CONTROL, "no-cache"),
+            Route::Widget => self.widget(asked),
+            Route::File(number) => page::files::answer(number, takes_gzip(asked)),
             Route::Api(Some(endpoint)) => self.api(endpoint, asked).await,
             Route::Api(None) => api::Problem::nothing().answer(asked.uri.path()),
             // These are answered elsewhere; see `answer_with_body` and `opened`.
@@ -359,7 +367,7 @@ impl Routes {
             endpoint,
             path: self.site.below_prefix(path).unwrap_or(path).to_owned(),
             query: asked.uri.query().unwrap_or_default().to_owned(),
-            gzip: accepts_gzip(joined(asked.headers, &ACCEPT_ENCODING).as_deref()),
+            gzip: takes_gzip(asked),
             link_prefix: self.site.link_prefix.clone(),
         };
         let snapshot = self.state.pages.snapshot();
@@ -368,19 +376,32 @@ impl Routes {
     }
 
     fn page(&self, asked: &Asked<'_>) -> Answer {
-        let query = asked.uri.query().unwrap_or_default();
-        let view = page::View {
+        let body = page::render(&self.state.pages.snapshot(), &self.view(asked));
+        document(body, PAGE_POLICY).with(X_FRAME_OPTIONS, "DENY")
+    }
+
+    fn widget(&self, asked: &Asked<'_>) -> Answer {
+        document(page::widget::render(&self.state.pages.snapshot(), &self.view(asked)), WIDGET_POLICY)
+    }
+
+    fn view(&self, asked: &Asked<'_>) -> page::View<'_> {
+        page::View {
             links: &self.site,
             first_verdict_samples: self.state.first_verdict_samples,
-            refresh: !query::says(query, "refresh", "off"),
-        };
-        let body = page::render(&self.state.pages.snapshot(), &view);
-        Answer::new(StatusCode::OK, "text/html; charset=utf-8", Bytes::from(body))
-            .with(CONTENT_SECURITY_POLICY, PAGE_POLICY)
-            .with(REFERRER_POLICY, "no-referrer")
-            .with(X_FRAME_OPTIONS, "DENY")
-            .with(CACHE_CONTROL, "no-store")
+            refresh: !query::says(asked.uri.query().unwrap_or_default(), "refresh", "off"),
+        }
     }
+}
+
+fn document(html: String, policy: &'static str) -> Answer {
+    Answer::new(StatusCode::OK, "text/html; charset=utf-8", Bytes::from(html))
+        .with(CONTENT_SECURITY_POLICY, policy)
+        .with(REFERRER_POLICY, "no-referrer")
+        .with(CACHE_CONTROL, "no-store")
+}
+
+fn takes_gzip(asked: &Asked<'_>) -> bool {
+    accepts_gzip(joined(asked.headers, &ACCEPT_ENCODING).as_deref())
 }
 
 /// What lies ready is fetched here; a selection is rendered anew, which with many series takes long enough to keep

@@ -190,7 +190,8 @@ fn every_route_answers_with_its_status_and_type() {
             "GET /",
             &["200 OK", "text/html", "default-src 'none'", "no-referrer", "nosniff", "<!doctype html>"],
         ),
-        ("GET /static/page.css", &["200 OK", "text/css", "prefers-color-scheme"]),
+        ("GET /widget", &["200 OK", "text/html", "frame-ancestors *", "No verdict yet"]),
+        ("GET /static/page.css", &["404 Not Found"]),
         ("GET /nothing", &["404 Not Found"]),
         ("GET /%zz%", &["404 Not Found"]),
         ("POST /metrics", &["405 Method Not Allowed", "allow: GET, HEAD\r\n"]),
@@ -376,6 +377,22 @@ fn a_reload_is_passed_on_and_its_outcome_comes_back() {
 }
 
 #[test]
+fn the_files_of_the_page_are_kept_for_ever_and_are_where_the_page_says() {
+    let server = Server::start(&ListenOptions::default());
+    let page = server.ask("GET /", "");
+    let paths: Vec<&str> = page.split('"').filter(|part| part.starts_with("/static/")).collect();
+    assert!(paths.len() >= 6, "{paths:?}");
+    for path in paths {
+        server.check(&format!("GET {path}"), "", &["200 OK", "immutable", "charset=utf-8"]);
+        server.check(
+            &format!("HEAD {path}"),
+            "Accept-Encoding: gzip\r\n",
+            &["200 OK", "content-encoding: gzip"],
+        );
+    }
+}
+
+#[test]
 fn a_prefix_moves_all_routes() {
     let options = ListenOptions {
         external_url: Some("http://a.example/leaks".into()),
@@ -383,7 +400,7 @@ fn a_prefix_moves_all_routes() {
         ..ListenOptions::default()
     };
     let server = Server::start(&options);
-    for path in ["/leaks/own", "/leaks/-/healthy", "/leaks/", "/leaks", "/leaks/static/page.css"] {
+    for path in ["/leaks/own", "/leaks/-/healthy", "/leaks/", "/leaks", "/leaks/widget"] {
         server.check(&format!("GET {path}"), "", &["200 OK"]);
     }
     for path in ["/metrics", "/own", "/", "/-/healthy", "/leaks/metrics", "/leaksown"] {
@@ -398,7 +415,7 @@ fn a_stranger_gets_the_metrics_and_nothing_else() {
     for path in ["/metrics", "/-/healthy", "/-/ready"] {
         server.check(&format!("GET {path}"), forwarded, &["200 OK"]);
     }
-    for path in ["/", "/static/page.css", "/nothing"] {
+    for path in ["/", "/widget", "/static/page.css", "/nothing"] {
         server.check(&format!("GET {path}"), forwarded, &["403 Forbidden", "--web.remote-read"]);
     }
     server.check("POST /-/reload", forwarded, &["403 Forbidden", "Only this machine"]);

@@ -31,6 +31,7 @@ mod explained;
 mod golden;
 mod leaks;
 mod otlp_receivers;
+mod page;
 mod pushes;
 mod reloads;
 mod repository;

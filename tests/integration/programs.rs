@@ -1,6 +1,6 @@
 //! The watched programs: real ones in five runtimes, leaking or not.
 
-use crate::process::Process;
+use crate::{exporter::Scratch, process::Process};
 use std::{path::PathBuf, time::Duration};
 
 /// The programs of one test. Tests run side by side, and so may whole test runs, so each tells its own programs apart
@@ -39,6 +39,17 @@ impl Family {
         let mut process = Process::start(&mut command);
         process.line_with("ready", Duration::from_secs(60));
         Program { process, target: self.target(runtime, behaviour) }
+    }
+
+    /// Starts a copy of the steady program in C under another name, which must end in `-c`.
+    pub(crate) fn start_under(&self, scratch: &Scratch, name: &str) -> Program {
+        let copy = scratch.path.join(name);
+        std::fs::copy(directory().join("steady-c"), &copy).expect("a copy in our own directory");
+        let mut command = Process::command(copy);
+        command.args(["--behaviour", "steady", "--seed", &self.seed().to_string()]);
+        let mut process = Process::start(&mut command);
+        process.line_with("ready", Duration::from_secs(60));
+        Program { process, target: format!("{}: {name}", self.name) }
     }
 
     /// The name of the target that a program makes.

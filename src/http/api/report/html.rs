@@ -73,7 +73,7 @@ fn write_trends(out: &mut String, material: &Material<'_>) -> fmt::Result {
     if material.trends.is_empty() {
         return out.write_str("<p>Nothing grows that matters.</p>\n</section>\n");
     }
-    out.write_str("<table role=\"table\">\n<thead role=\"rowgroup\"><tr role=\"row\">")?;
+    out.write_str("<table role=\"table\" class=\"cards\">\n<thead role=\"rowgroup\"><tr role=\"row\">")?;
     TREND_COLUMNS
         .iter()
         .try_for_each(|name| write!(out, "<th scope=\"col\" role=\"columnheader\">{name}</th>"))?;

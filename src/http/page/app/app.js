@@ -1,0 +1,304 @@
+// The live page. It takes the place of the page that the exporter wrote once it has its first answer, and asks for
+// news: when the stream says that there are any, or else every few seconds.
+
+import { element, say } from "./dom.js";
+import { History } from "./history.js";
+import { bindKeys } from "./keys.js";
+import { List, addressOf } from "./list.js";
+import { Refusal, Source, Stream } from "./source.js";
+import { TargetPage } from "./target.js";
+import { moment, span } from "./words.js";
+
+const POLL_MS = 5_000;
+/** With a stream a poll is a precaution. */
+const POLL_LIVE_MS = 30_000;
+/** News come with each tick, which may be many a second. */
+const NEWS_MS = 1_000;
+const ROWS_STEP = 100;
+/** So many the exporter gives at once. */
+const LIMIT_MAX = 1000;
+
+class App {
+  constructor(document) {
+    this.root = document.documentElement.dataset.root;
+    this.source = new Source(this.root);
+    this.main = document.querySelector("main");
+    this.history = new History();
+    this.order = "worst";
+    this.rowsMax = ROWS_STEP;
+    this.query = "";
+    this.list = new List({ onOrder: (order) => this.sort(order), onMore: () => this.showMore() });
+    this.targetPage = new TargetPage();
+    this.pulse = element("span", { class: "pulse" });
+    this.notice = element("div", { class: "notice", role: "alert", hidden: true });
+    this.search = searchField((text) => this.find(text));
+    this.sampleButton = element("button", { type: "button", hidden: true, click: () => this.sample() }, "Sample now");
+    this.stream = new Stream(this.root, { onNews: () => this.news(), onChange: () => this.plan() });
+  }
+
+  start() {
+    const bar = element("div", { class: "bar" }, this.search, this.pulse, this.sampleButton, themeButton());
+    document.querySelector("header").append(bar);
+    this.main.before(this.notice);
+    bindKeys(this);
+    addEventListener("hashchange", () => this.go());
+    addEventListener("pagehide", () => this.history.save());
+    document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
+    setInterval(() => this.showPulse(), 1000);
+    this.go();
+    this.stream.open();
+    this.findControls();
+  }
+
+  /** Where the address leads: the list, or a target. */
+  get place() {
+    const parts = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+    return parts.length >= 2 ? { kind: parts[0], target: parts[1], id: parts[2] } : null;
+  }
+
+  go() {
+    this.shown = null;
+    this.targetPage.reach = undefined;
+    this.refresh();
+  }
+
+  /** Asks and shows; one question at a time, and the newest place wins. */
+  async refresh() {
+    clearTimeout(this.timer);
+    if (this.asking) {
+      this.again = true;
+      return;
+    }
+    this.asking = true;
+    const { place } = this;
+    try {
+      if (place) await this.refreshTarget(place);
+      else await this.refreshList();
+      this.succeed();
+    } catch (error) {
+      this.fail(error);
+    }
+    this.asking = false;
+    if (this.again) {
+      this.again = false;
+      this.refresh();
+    } else this.plan();
+  }
+
+  async refreshList() {
+    const query = { sort: this.order };
+    const areas = this.query || this.rowsMax > LIMIT_MAX
+      ? this.source.all("areas", "areas", query)
+      : this.source.get("areas", { ...query, limit: this.rowsMax });
+    const [status, found] = await Promise.all([this.source.get("status"), areas]);
+    this.remember(found.areas, found.taken_at);
+    if (this.place) return;
+    this.last = { status, areas: found.areas, hasMore: hasMore(found), now: found.taken_at };
+    this.showList();
+    this.present(this.list.node, "memleak_exporter");
+  }
+
+  showList() {
+    const { order, query, rowsMax, history } = this;
+    this.list.show({ ...this.last, order, query, rowsMax, history });
+  }
+
+  async refreshTarget({ kind, target, id }) {
+    const own = { kind, target };
+    const [targets, found, episodes] = await Promise.all([
+      this.source.get("targets", own),
+      this.source.get("areas", { ...own, sort: "worst", limit: 1000 }),
+      this.source.get("episodes", { state: "all", limit: 1000 }),
+    ]);
+    this.remember(found.areas, found.taken_at);
+    const chosen = found.areas.find((area) => area.id === id) ?? found.areas[0];
+    if (targets.targets.length === 0 || !chosen) throw new Refusal(404, GONE);
+    const detail = await this.source.get(`areas/${chosen.id}`);
+    if (addressOf(this.place ?? {}) !== addressOf({ kind, target, id })) return;
+    this.targetPage.show({
+      target: targets.targets[0],
+      areas: found.areas,
+      detail,
+      episodes: episodes.episodes.filter((episode) => episode.kind === kind && episode.target === target),
+      history: this.history,
+      now: found.taken_at,
+    });
+    this.present(this.targetPage.node, `${target} – memleak_exporter`);
+  }
+
+  remember(areas, takenAt) {
+    this.takenAt = takenAt;
+    areas.forEach((area) => this.history.add(area.id, takenAt, area.size));
+  }
+
+  /** Puts a view into the page; the first time it takes the place of what the exporter wrote. */
+  present(node, title) {
+    document.title = title;
+    if (this.main.firstChild === node && this.main.childNodes.length === 1) return;
+    const isFirst = !this.main.classList.contains("app");
+    // Whoever is typing by now goes on typing.
+    const isFree = document.activeElement === document.body || this.main.contains(document.activeElement);
+    this.main.classList.add("app");
+    this.main.replaceChildren(node);
+    document.querySelector("footer .refresh")?.remove();
+    if (isFirst) return;
+    scrollTo(0, 0);
+    if (isFree) this.focusOn(node);
+    this.cameFrom = null;
+  }
+
+  /** Where a keyboard goes on: at the row that one came from, or at the title. */
+  focusOn(node) {
+    const links = node === this.list.node && this.cameFrom ? [...node.querySelectorAll("tbody a")] : [];
+    const back = links.find((link) => link.hash.startsWith(this.cameFrom));
+    if (back) back.focus();
+    else node.querySelector("h2").focus({ preventScroll: true });
+  }
+
+  succeed() {
+    this.failedSince = null;
+    this.notice.hidden = true;
+    this.showPulse();
+  }
+
+  fail(error) {
+    this.failedSince ??= this.source.now();
+    const isAnswer = error instanceof Refusal;
+    const words = isAnswer ? `${error.message} ${error.help}` : `The exporter does not answer. ${this.lastWords()}`;
+    this.notice.hidden = false;
+    say(this.notice, words.trim());
+    if (error === null || !(isAnswer || error instanceof TypeError || error instanceof DOMException)) console.error(error);
+    this.showPulse();
+  }
+
+  lastWords() {
+    if (!this.takenAt) return "Nothing was heard of it yet.";
+    return `What you see is of ${moment(this.takenAt, this.source.now())}; the page goes on asking.`;
+  }
+
+  showPulse() {
+    const isFailing = Boolean(this.failedSince);
+    this.pulse.className = `pulse ${isFailing ? "lost" : this.stream.isOpen ? "live" : "polling"}`;
+    if (!this.takenAt) return say(this.pulse, isFailing ? "no answer" : "");
+    const age = span(this.source.now() - this.takenAt);
+    return say(this.pulse, isFailing ? `no answer, last data ${age} ago` : `${this.stream.isOpen ? "live, " : ""}sampled ${age} ago`);
+  }
+
+  /** When to ask next without any news. */
+  plan() {
+    clearTimeout(this.timer);
+    if (document.hidden) return;
+    this.timer = setTimeout(() => this.refresh(), this.stream.isOpen && !this.failedSince ? POLL_LIVE_MS : POLL_MS);
+  }
+
+  news() {
+    if (this.newsTimer || document.hidden) return;
+    this.newsTimer = setTimeout(() => {
+      this.newsTimer = null;
+      this.refresh();
+    }, NEWS_MS);
+  }
+
+  sort(order) {
+    this.order = order;
+    this.refresh();
+  }
+
+  showMore() {
+    this.rowsMax += ROWS_STEP;
+    this.refresh();
+  }
+
+  find(text) {
+    this.query = text.trim();
+    if (this.place) location.hash = "#/";
+    else {
+      if (this.last) this.showList();
+      this.refresh();
+    }
+  }
+
+  clear() {
+    this.search.value = "";
+    this.find("");
+  }
+
+  /** Back to the list, with the focus on where one came from. */
+  leave() {
+    this.cameFrom = location.hash;
+    location.hash = "#/";
+  }
+
+  /** What not every exporter has. */
+  async findControls() {
+    try {
+      this.sampleButton.hidden = !(await this.source.paths()).has("/sample");
+    } catch {
+      // Whatever is the matter, the page says it already; without an answer there are no controls.
+    }
+  }
+
+  async sample() {
+    this.sampleButton.disabled = true;
+    try {
+      await this.source.ask("POST", "sample");
+      await this.refresh();
+    } catch (error) {
+      this.notice.hidden = false;
+      say(this.notice, `${error.message} ${error.help ?? ""}`.trim());
+    }
+    this.sampleButton.disabled = false;
+  }
+}
+
+const GONE = {
+  detail: "This target is not there.",
+  help: "It ended, or it was renamed. Escape leads back to all areas.",
+};
+
+function hasMore({ areas, total }) {
+  return areas.length < total && areas.at(-1)?.state !== null;
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function searchField(onInput) {
+  let timer;
+  const input = (event) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => onInput(event.target.value), 150);
+  };
+  return element("input", { type: "search", class: "search", placeholder: "Search  ( / )", "aria-label": "Search areas", input });
+}
+
+function themeButton() {
+  const isDark = () => {
+    const { theme } = document.documentElement.dataset;
+    return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  };
+  const button = element("button", { type: "button", click: () => choose(isDark() ? "light" : "dark") });
+  const tell = () => say(button, isDark() ? "Light theme" : "Dark theme");
+  const choose = (theme) => {
+    document.documentElement.dataset.theme = theme;
+    try {
+      localStorage.setItem("memleak-theme", theme);
+    } catch {
+      // Forbidden: it holds for this page.
+    }
+    tell();
+    dispatchEvent(new Event("themechange"));
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
+  tell();
+  return button;
+}
+
+const app = new App(document);
+addEventListener("themechange", () => app.refresh());
+app.start();
