@@ -53,6 +53,8 @@ fn every_query_of_every_dashboard_has_an_answer() {
         "memleak_target_restarts_total{kind=\"application\"} == 1",
         "memleak_target_oom_kills_total{kind=\"cgroup\",target=\"nginx.service\"} == 2",
         "memleak_attribution_growth_bytes_per_second",
+        "memleak_attribution_socket_bytes",
+        "memleak_threshold_objects",
         "memleak_area_leak_start_timestamp_seconds{target=\"checkout\",area=\"heap\"}",
         "memleak_area_leak_start_timestamp_seconds{target=\"checkout\",area=\"limiter_keys\"}",
     ] {
@@ -82,11 +84,13 @@ impl Applications {
     fn start() -> Self {
         let java = installed("java").display().to_string();
         let classes = format!("{java}/lib/*:{java}/classes");
+        let script = installed("node/app.js").display().to_string();
         let port = free_port().to_string();
         Self {
+            // By the seed its process is a target too, one with sockets.
             node: Application::start(
                 program("node"),
-                &[&installed("node/app.js").display().to_string(), "0", LEAK],
+                &[&script, "0", LEAK, "--seed", &PROGRAMS.seed().to_string()],
             ),
             jvm: Application::start(
                 program("java"),
@@ -108,8 +112,8 @@ impl Applications {
     fn configuration(&self, scratch: &Scratch) -> String {
         let inbox = scratch.path.join("inbox");
         fs::create_dir_all(&inbox).expect("a directory of our own");
-        for name in ["one.json", "two.json"] {
-            fs::write(inbox.join(name), "{}").expect("a file of our own");
+        for name in ["one", "two"] {
+            fs::write(inbox.join(name), "2").expect("a file of our own");
         }
         format!(
             "  judge: [anon, fds]\n  expected: ['dashboards: absent']\nsensitivity: production\n\
@@ -118,7 +122,8 @@ impl Applications {
              attribution: {{targets: ['dashboards: .*'], interval: 2s}}\napplications:\n\
              - name: checkout\n  prometheus: '{node}'\n  areas:\n  \
              - {{name: timers, unit: objects, limit: 100}}\n  \
-             - {{name: limiter_keys, unit: objects, metric: rate_limiter_keys}}\n\
+             - {{name: limiter_keys, unit: objects, metric: rate_limiter_keys}}\n  \
+             - {{name: event_files, unit: objects, file: '{inbox}/one'}}\n\
              - {{name: catalog, prometheus: '{jvm}'}}\n- {{name: orders, prometheus: '{python}'}}\n",
             inbox = inbox.display(),
             node = self.node.url("/metrics"),
