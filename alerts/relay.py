@@ -170,7 +170,10 @@ def send_to_datadog(alert, url, key_file):
     """One event; the end of an alert is another one with the same key, which Datadog shows together."""
     labels, annotations = alert["labels"], alert["annotations"]
     is_over = alert["status"] != "firing"
-    text = "\n".join(annotations[name] for name in ("description", "facts", "runbook_url") if annotations.get(name))
+    lines = [annotations.get(name) for name in ("description", "facts", "runbook_url")]
+    # A path is no link outside of Grafana.
+    lines += [url for url in [annotations.get("dashboard_url", "")] if url.startswith(("http://", "https://"))]
+    text = "\n".join(line for line in lines if line)
     event = {
         "title": title(alert)[:100],
         "text": text[:4000],

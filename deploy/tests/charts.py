@@ -148,6 +148,15 @@ def rules_are_the_shipped_ones():
             annotations["runbook_url"] = "https://wiki.example.org/memleak/" + annotations["runbook_url"]
     if rendered["spec"] != expected:
         fail("prometheusRule.runbookBaseUrl changes something else than the runbooks, or not all of them")
+    linked = {"prometheusRule": {"enabled": True, "grafanaUrl": "https://grafana.example.org/"}}
+    (rendered,) = [one for one in manifests(linked) if one["kind"] == "PrometheusRule"]
+    expected = json.loads(json.dumps(shipped))
+    for rule in (rule for group in expected["groups"] for rule in group["rules"]):
+        annotations = rule.get("annotations", {})
+        if "dashboard_url" in annotations:
+            annotations["dashboard_url"] = "https://grafana.example.org" + annotations["dashboard_url"]
+    if rendered["spec"] != expected:
+        fail("prometheusRule.grafanaUrl changes something else than the dashboards, or not all of them")
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
         yaml.safe_dump(rendered["spec"], file)
         file.flush()
@@ -202,6 +211,9 @@ def fits_together(name, resources):
 
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     mounted = {mount["name"]: mount for mount in container["volumeMounts"]}
+    for volume in volumes.values():
+        path = volume.get("hostPath", {}).get("path", "")
+        require(not path.startswith("/var/log/") or mounted[volume["name"]]["mountPath"] == path, f"{path} is not where it is looked for")
     require(volumes.keys() == mounted.keys(), f"volumes {sorted(volumes)} and mounts {sorted(mounted)} differ")
     writable = {mount for mount in mounted if not mounted[mount].get("readOnly")}
     require(writable <= {"storage"}, f"writable: {sorted(writable)}")

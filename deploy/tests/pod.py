@@ -55,6 +55,9 @@ def laid_out(binary, spec, container, maps):
         if "configMap" in volume:
             for name, text in maps.get(volume["configMap"]["name"], {"data": {}})["data"].items():
                 pod.write(f"{path}/{name}", text)
+        elif volume.get("hostPath", {}).get("type") == "DirectoryOrCreate" and mounted.get("readOnly"):
+            # A node has it; this machine has no kubelet.
+            pod.inside(path).mkdir(parents=True)
         elif mounted.get("readOnly"):
             pod.bind(volume["hostPath"]["path"], path)
         else:

@@ -131,7 +131,7 @@ def leaks_table():
             thresholds=steps(FINE, (0.5, WARN), (0.88, BAD)),
         ),
         column("Value #E", "Growth an hour", unit="decbytes", width=115, decimals=1),
-        column("Value #K", "Objects an hour", unit="short", width=115, decimals=0),
+        column("Value #K", "Objects an hour", unit="short", width=110, decimals=0),
         column("Value #F", "Leaked so far", unit="decbytes", width=105, decimals=1),
         column("Value #G", "Size", unit="decbytes", width=85, decimals=1),
         column(
@@ -145,9 +145,9 @@ def leaks_table():
             thresholds=steps(FINE, (0.5, WARN), (0.8, BAD)),
         ),
         column("Value #I", "Leaks since", unit="dateTimeFromNow", width=110),
-        column("area", "Area", width=75),
-        column("kind", "Kind", width=75),
-        column("instance", "Instance", width=130),
+        column("area", "Area", width=95),
+        column("kind", "Kind", width=85),
+        column("instance", "Instance", width=110),
     ]
     return table(
         (

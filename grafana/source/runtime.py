@@ -4,6 +4,7 @@ from .queries import HERE, rate, select
 from .schema import (
     BAD,
     DASHED,
+    DOTTED,
     FINE,
     PLAIN,
     STATES,
@@ -25,7 +26,7 @@ from .schema import (
 
 UID = "memleak-runtime"
 APPLICATION = HERE + ',kind="application",target="$target"'
-HEAP = "heap|heap_committed|heap_after_gc"
+HEAP = "heap|heap_committed|heap_after_gc|rss"
 BESIDE = "external|array_buffers|direct_buffers|metaspace"
 LEGEND = "{{area}} {{instance}}"
 # Where the shipped budgets begin to warn, and where they call it critical.
@@ -118,7 +119,7 @@ def memory():
                 "Heap",
                 (
                     "In use, right after a collection (dashed: where that rises, live objects pile up), and committed;"
-                    " red: the limit, once a quarter of it is full."
+                    " dotted: the resident memory around it; red: the limit, once a quarter of it is full."
                 ),
             ),
             "decbytes",
@@ -129,6 +130,7 @@ def memory():
             min=0,
             overrides=[
                 override_like("/^heap_after_gc/", custom__lineStyle=DASHED, custom__fillOpacity=0),
+                override_like("/^rss/", custom__lineStyle=DOTTED, custom__fillOpacity=0),
                 override_like("/^limit/", color={"mode": "fixed", "fixedColor": WORST}, custom__fillOpacity=0),
             ],
         ),

@@ -134,6 +134,7 @@ def stat(text, unit, empty, queries, width=4, height=4, **defaults):
 
 
 DASHED = {"fill": "dash", "dash": [8, 6]}
+DOTTED = {"fill": "dot", "dash": [2, 6]}
 
 
 def timeseries(text, unit, empty, queries, width=12, height=8, **defaults):

@@ -4,6 +4,7 @@ from .queries import HERE, HOUR, TARGET, TARGET_AREA, rate, select
 from .schema import (
     BAD,
     DASHED,
+    DOTTED,
     FINE,
     NOTE,
     PLAIN,
@@ -152,7 +153,7 @@ def lines():
             "/^at worst/",
             color={"mode": "fixed", "fixedColor": BAD},
             custom__fillOpacity=0,
-            custom__lineStyle={"fill": "dot", "dash": [2, 6]},
+            custom__lineStyle=DOTTED,
         ),
     ]
 

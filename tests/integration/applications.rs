@@ -25,25 +25,25 @@ const FLAGS: [&str; 3] = ["--no-collector.process", "--no-collector.cgroup", "--
 const SAMPLING: &str = "sampling: {interval: 2s}\ncollectors: {application: {timeout: 2s}}\n";
 
 /// A program that serves pages.
-struct Application {
-    process: Process,
+pub(crate) struct Application {
+    pub(crate) process: Process,
     base: String,
 }
 
 impl Application {
-    fn start(program: PathBuf, arguments: &[&str]) -> Self {
+    pub(crate) fn start(program: PathBuf, arguments: &[&str]) -> Self {
         let mut process = Process::start(Process::command(program).args(arguments));
         let line = process.line_with("ready port=", PATIENCE);
         let port = line.rsplit('=').next().expect("a port").trim();
         Self { base: format!("http://127.0.0.1:{port}"), process }
     }
 
-    fn python(arguments: &[&str]) -> Self {
+    pub(crate) fn python(arguments: &[&str]) -> Self {
         let script = installed("app.py").display().to_string();
         Self::start(directory().join("venv/bin/python"), &[&[script.as_str()][..], arguments].concat())
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
@@ -57,7 +57,7 @@ impl Application {
     }
 }
 
-fn installed(name: &str) -> PathBuf {
+pub(crate) fn installed(name: &str) -> PathBuf {
     let programs = std::env::var_os("MEMLEAK_TEST_PROGRAMS");
     let path = PathBuf::from(programs.expect("MEMLEAK_TEST_PROGRAMS: run tests/run"))
         .join("applications")

@@ -26,7 +26,8 @@ impl Family {
         Self { name, number }
     }
 
-    fn seed(&self) -> u32 {
+    /// What tells its programs from those of others.
+    pub(crate) fn seed(&self) -> u32 {
         std::process::id() * FAMILIES + self.number
     }
 

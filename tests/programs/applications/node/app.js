@@ -1,5 +1,9 @@
 // An application in Node with prom-client's default metrics. What it says of itself, apart from those, is its own
 // account: the tests compare the two. It ends with its standard input.
+//
+//     node app.js [PORT [LEAK]]
+//
+// LEAK is what it leaks on its heap, in bytes a second; each tenth of a second its rate limiter has a key more then.
 'use strict';
 
 const http = require('node:http');
@@ -23,6 +27,17 @@ limiter.set({ shard: 'b' }, 1024);
 const keys = new client.Gauge({ name: 'rate_limiter_keys', help: 'Keys of the rate limiter.' });
 keys.set(64);
 
+const answers = new client.Histogram({ name: 'http_request_duration_seconds', help: 'Time to answer.' });
+
+const leak = Number(process.argv[3] ?? 0);
+const leaked = [];
+if (leak > 0) {
+  setInterval(() => {
+    for (let bytes = 0; bytes < leak / 10; bytes += 1000) leaked.push(Array.from({ length: 124 }, (_, at) => at + 0.5));
+    keys.inc();
+  }, 100);
+}
+
 function bridgeBytes() {
   let bytes = 0;
   for (const value of bridge.values()) bytes += value.length;
@@ -44,7 +59,9 @@ http
       response.writeHead(404).end();
       return;
     }
+    const answered = answers.startTimer();
     const [type, body] = await page();
+    answered();
     response.writeHead(200, { 'content-type': type }).end(body);
   })
   .listen(Number(process.argv[2] ?? 0), '127.0.0.1', function listening() {
@@ -53,4 +70,4 @@ http
 
 process.stdin.on('end', () => process.exit(0)).resume();
 // Keeps what is held from being collected.
-module.exports = { heap, buffers, timers };
+module.exports = { heap, buffers, timers, leaked };
