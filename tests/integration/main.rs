@@ -30,6 +30,7 @@ mod explained;
 mod golden;
 mod leaks;
 mod otlp_receivers;
+mod pushers;
 mod pushes;
 mod reloads;
 mod repository;
