@@ -68,6 +68,9 @@ pub struct TargetInfo {
     pub pod: Box<str>,
     /// The name that the pod gives the container, empty if none or unknown.
     pub container_name: Box<str>,
+    /// What the pod belongs to, by its name: a deployment, a set; empty if none or unknown.
+    #[serde(skip)]
+    pub workload: Box<str>,
     /// The runtime (`node`, `python`, `jvm`…), empty where the program is its own runtime.
     pub runtime: Box<str>,
 }

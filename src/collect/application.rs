@@ -290,7 +290,9 @@ impl Asked {
             (Some((_, identity)), None) => *identity,
             (None, _) => return Some(format!("no process on Node is called `{name}` (wake_by_signal)")),
             _ => {
-                return Some(format!("several processes are called `{name}` (wake_by_signal): none is woken"));
+                return Some(format!(
+                    "several processes are called `{name}` (wake_by_signal): none is woken"
+                ));
             }
         };
         if self.woken.replace(identity) == Some(identity) {

@@ -79,6 +79,7 @@ impl Kubernetes {
         if let Some(Pod { namespace, name }) = self.pods.get(&info.pod_uid) {
             info.namespace.clone_from(namespace);
             info.pod.clone_from(name);
+            info.workload = workload(name).into();
         }
         let id = info.container.rsplit_once('/').map(|(_, id)| id);
         if let Some(name) = id.and_then(|id| self.containers.get(id)) {
@@ -90,6 +91,25 @@ impl Kubernetes {
     fn read(&mut self) {
         self.pods = entries(&self.pods_at).filter_map(|name| pod(&name)).collect();
         self.containers = entries(&self.containers_at).filter_map(|name| container(&name)).collect();
+    }
+}
+
+/// What a pod belongs to, by its name: a set of numbered pods, a deployment, a job that runs again and again, or another set.
+fn workload(pod: &str) -> &str {
+    // Names that Kubernetes makes up use neither vowels nor what looks like another letter.
+    let is_made_up = |part: &str| part.bytes().all(|byte| b"bcdfghjklmnpqrstvwxz2456789".contains(&byte));
+    let Some((before, last)) = pod.rsplit_once('-') else { return pod };
+    if !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()) && last.len() < 5 {
+        return before;
+    }
+    if last.len() != 5 || !is_made_up(last) {
+        return pod;
+    }
+    match before.rsplit_once('-') {
+        // A deployment's revision, or the minute of a job that runs again and again.
+        Some((name, revision)) if (8..=10).contains(&revision.len()) && is_made_up(revision) => name,
+        Some((name, minute)) if minute.len() == 8 && minute.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => before,
     }
 }
 
@@ -191,5 +211,24 @@ mod tests {
         assert_eq!(names(&pod), ["shop", "cart-0", ""]);
         assert!(!kubernetes.name(&mut info("", "docker/0123456789ab"), 60.0), "in no pod");
         fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_pod_tells_what_it_belongs_to() {
+        for (pod, expected) in [
+            ("checkout-7d9c5b6f4d-x2x9z", "checkout"),
+            ("web-front-5f7b9d8c4-abcde", "web-front-5f7b9d8c4-abcde"),
+            ("web-front-5f7b9d8c4-bc2de", "web-front-5f7b9d8c4-bc2de"),
+            ("web-front-5f7b9d8c4-bc2df", "web-front"),
+            ("node-agent-k8s4z", "node-agent"),
+            ("postgres-0", "postgres"),
+            ("postgres-12", "postgres"),
+            ("nightly-28934421-r4zsv", "nightly"),
+            ("alone", "alone"),
+            ("my-tool", "my-tool"),
+            ("-", "-"),
+        ] {
+            assert_eq!(workload(pod), expected, "{pod}");
+        }
     }
 }

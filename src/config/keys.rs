@@ -28,7 +28,6 @@ pub(super) const KEYS: &[&str] = &[
     "collectors.jvm",
     "collectors.jvm.interval",
     "collectors.jvm.timeout",
-    "collectors.jvm.series",
     "collectors.directory",
     "collectors.directory.interval",
     "collectors.directory.timeout",

@@ -90,8 +90,8 @@ pub const PART_LABEL: &str = "part";
 /// The label of [`Source::Generation`] beside the target's.
 pub const GENERATION_LABEL: &str = "generation";
 /// The labels of [`Source::TargetInfo`] beside the target's own.
-pub const INFO_LABELS: [&str; 7] =
-    ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "runtime"];
+pub const INFO_LABELS: [&str; 8] =
+    ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "workload", "runtime"];
 
 /// Metrics of targets and areas, read from the snapshot.
 #[rustfmt::skip]
@@ -159,7 +159,7 @@ pub const TARGET_METRICS: &[Metric] = &[
     metric!("memleak_attribution_last_reading_timestamp_seconds", "memleak.attribution.last_reading_timestamp", "s", Gauge, Source::Target(|t| t.parts_read_at), [],
         "When the parts of the target were read, in Unix time; of several processes the oldest reading."),
     metric!("memleak_target_info", "memleak.target.info", "", Gauge, Source::TargetInfo,
-        ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "runtime"],
+        ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "workload", "runtime"],
         "What is known of a target beside its name; always 1."),
     metric!("memleak_target_present", "memleak.target.present", "", Gauge, Source::Target(|t| (t.members > 0 || t.is_expected).then(|| f64::from(u8::from(t.members > 0)))), [],
         "1 while the target is there, 0 for a configured target that has no process."),

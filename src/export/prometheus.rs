@@ -279,8 +279,9 @@ fn push_info(line: &mut Line<'_>, view: &TargetView) {
     if view.members == 0 {
         return;
     }
-    let TargetInfo { unit, container, pod_uid, namespace, pod, container_name, runtime } = &view.info;
-    let values = [unit, container, pod_uid, namespace, pod, container_name, runtime];
+    let TargetInfo { unit, container, pod_uid, namespace, pod, container_name, workload, runtime } =
+        &view.info;
+    let values = [unit, container, pod_uid, namespace, pod, container_name, workload, runtime];
     line.begin();
     let known = INFO_LABELS.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
     for (name, value) in known {

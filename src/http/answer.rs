@@ -22,7 +22,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     headers: HeaderMap,
-    body: Bytes,
+    pub(super) body: Bytes,
 }
 
 impl Answer {

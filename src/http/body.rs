@@ -58,6 +58,16 @@ fn too_large(most_bytes: usize) -> Answer {
     Answer::text(StatusCode::PAYLOAD_TOO_LARGE, &sentence).with(CONNECTION, "close")
 }
 
+/// Whether a body says that it is of this type.
+pub(super) fn is_of_type(headers: &HeaderMap, content_type: &str) -> bool {
+    essence(headers).eq_ignore_ascii_case(content_type)
+}
+
+fn essence(headers: &HeaderMap) -> &str {
+    let written = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    written.split(';').next().unwrap_or_default().trim()
+}
+
 /// The body as it was meant: of this type, unpacked to at most so many bytes.
 pub(super) fn unpacked<'a>(
     headers: &HeaderMap,
@@ -65,8 +75,7 @@ pub(super) fn unpacked<'a>(
     body: &'a Bytes,
     most_bytes: usize,
 ) -> Result<Cow<'a, [u8]>, Box<Answer>> {
-    let written = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = written.split(';').next().unwrap_or_default().trim();
+    let essence = essence(headers);
     if !essence.eq_ignore_ascii_case(content_type) {
         let sentence = format!("The Content-Type is {essence:?}; send {content_type}.");
         return Err(Box::new(Answer::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, &sentence)));

@@ -7,12 +7,13 @@ use super::{
     Door, Pages, State,
     access::{Audience, Client, Rule},
     gate::{Gate, InForce, Visitor},
-    otlp,
+    otlp::{self, Refusal},
     push::SHUT,
     seats::Seats,
     serve::{ACCEPT_PAUSE, is_of_one_client},
 };
 use crate::inbox::Inbox;
+use bytes::{Buf as _, BufMut as _, Bytes};
 use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
@@ -21,19 +22,23 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-    metrics_service_server::{MetricsService, MetricsServiceServer},
-};
+use prost::Message as _;
 use rustls::ServerConfig;
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tonic::{Status, body::Body, codec::CompressionEncoding, codegen::Service};
+use tonic::{
+    Status,
+    body::Body,
+    codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    server::{Grpc, UnaryService},
+};
 use tracing::{debug, warn};
 
 /// Connections at once: a program holds one for as long as it runs.
@@ -50,6 +55,8 @@ const HEAD_MAX_BYTES: u32 = 16 * 1024;
 const CALL_PATIENCE: Duration = Duration::from_secs(10);
 /// A connection on which nothing is heard for so long is asked whether it is still there.
 const STILL_THERE: Duration = Duration::from_secs(60);
+/// What is called.
+const EXPORT_PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 /// The value of the `handler` label.
 const HANDLER: &str = "otlp_grpc";
 
@@ -74,10 +81,21 @@ pub(super) struct Receiver {
     pages: Arc<dyn Pages>,
     connections: Arc<Seats>,
     calls: Arc<Seats>,
-    service: MetricsServiceServer<Taker>,
+    taker: Taker,
 }
 
-struct Taker(Arc<Inbox>);
+/// Takes in the message of a call.
+#[derive(Clone)]
+struct Taker {
+    inbox: Arc<Inbox>,
+    /// One message is read at a time.
+    reading: Arc<Semaphore>,
+}
+
+/// Messages as the bytes that they are: the ready-made service would build each of them whole, on the thread that
+/// everybody waits for.
+#[derive(Clone, Copy, Default)]
+struct Raw;
 
 impl Receiver {
     pub(super) fn new(entrance: Entrance, state: &State) -> Self {
@@ -86,9 +104,7 @@ impl Receiver {
             pages: Arc::clone(&state.pages),
             connections: Seats::new(CONNECTIONS),
             calls: Seats::new(CALLS),
-            service: MetricsServiceServer::new(Taker(Arc::clone(&state.inbox)))
-                .accept_compressed(CompressionEncoding::Gzip)
-                .max_decoding_message_size(otlp::BODY_MAX_BYTES),
+            taker: Taker { inbox: Arc::clone(&state.inbox), reading: Arc::new(Semaphore::new(1)) },
         }
     }
 
@@ -160,11 +176,7 @@ impl Receiver {
     }
 
     /// The answer of the service, or why it was not asked, with the code that HTTP has for that.
-    async fn call(
-        mut self,
-        mut request: Request<Incoming>,
-        peer: Peer,
-    ) -> Result<Response<Body>, (Status, u16)> {
+    async fn call(self, mut request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, (Status, u16)> {
         // HTTP/2 names the host in the request line alone.
         let host =
             request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
@@ -176,8 +188,14 @@ impl Receiver {
         self.entrance.admit(&request, peer).await?;
         let too_many = || (Status::resource_exhausted("too many calls at once; try again in a moment"), 503);
         let _seat = self.calls.take(peer.address.ip()).ok_or_else(too_many)?;
-        match timeout(CALL_PATIENCE, self.service.call(request)).await {
-            Ok(Ok(response)) => Ok(response),
+        if request.uri().path() != EXPORT_PATH {
+            return Err((Status::unimplemented("metrics are taken in here, and nothing else"), 404));
+        }
+        let mut service = Grpc::new(Raw)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(otlp::BODY_MAX_BYTES);
+        match timeout(CALL_PATIENCE, service.unary(self.taker, request)).await {
+            Ok(response) => Ok(response),
             Err(_elapsed) => {
                 Err((Status::deadline_exceeded("the message did not arrive whole in time"), 408))
             }
@@ -205,13 +223,57 @@ impl Entrance {
     }
 }
 
-#[tonic::async_trait]
-impl MetricsService for Taker {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportMetricsServiceRequest>,
-    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
-        let response = otlp::take_in(&self.0, request.into_inner());
-        response.map(tonic::Response::new).ok_or_else(|| Status::failed_precondition(SHUT))
+impl UnaryService<Bytes> for Taker {
+    type Response = Bytes;
+    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Bytes>, Status>> + Send>>;
+
+    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
+        let Self { inbox, reading } = self.clone();
+        Box::pin(async move {
+            let _alone = reading.acquire().await;
+            let read = spawn_blocking(move || otlp::take_in(&inbox, &request.into_inner())).await;
+            match read {
+                Ok(Ok(response)) => Ok(tonic::Response::new(response.encode_to_vec().into())),
+                Ok(Err(Refusal::Shut)) => Err(Status::failed_precondition(SHUT)),
+                Ok(Err(Refusal::Malformed)) => {
+                    Err(Status::invalid_argument("the message is no ExportMetricsServiceRequest"))
+                }
+                Err(_panicked) => Err(Status::internal("the message could not be read; please report this")),
+            }
+        })
+    }
+}
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }

@@ -1,11 +1,12 @@
 //! OTLP taken in: metrics about memory become areas, those of the semantic conventions and those that `push.metrics` names.
 //!
-//! Over HTTP it is `POST /v1/metrics` with protobuf, packed by gzip or not; over gRPC see [`grpc`](super::grpc). The target
+//! Over HTTP it is `POST /v1/metrics` with protobuf or JSON, packed by gzip or not; over gRPC see [`grpc`](super::grpc). The target
 //! is the resource's `service.name`; `service.instance.id`, else host and process id, tells several programs of one name
 //! apart. Gauges and sums that may fall are read, cumulative ones only; whatever else is sent is taken and not looked at, as
 //! a program sends all of its metrics to one place.
 
 mod table;
+mod wire;
 
 use self::table::{Role, Row, TABLE};
 use super::{
@@ -25,70 +26,168 @@ use opentelemetry_proto::tonic::{
     },
     common::v1::{KeyValue, any_value::Value},
     metrics::v1::{
-        AggregationTemporality, DataPointFlags, Metric, NumberDataPoint, ResourceMetrics, metric::Data,
-        number_data_point,
+        AggregationTemporality, DataPointFlags, Metric, NumberDataPoint, metric::Data, number_data_point,
     },
+    resource::v1::Resource,
 };
 use prost::Message as _;
 
-/// Bytes of a body, packed or not. A hostile one takes up to seventy times as much while it is read.
+/// Bytes of a body, packed or not.
 pub(super) const BODY_MAX_BYTES: usize = 512 * 1024;
-/// The type of protobuf.
+/// Bytes of a body as JSON, which is read whole: a hostile one takes up to fifty times as much meanwhile.
+const JSON_MAX_BYTES: usize = 256 * 1024;
+/// Bytes of one metric, or of what describes its program: five hundred points with some attributes. A hostile one takes up
+/// to seventy times as much while it is read, and there is one at a time.
+const PIECE_MAX_BYTES: usize = 64 * 1024;
+/// Areas of one program that only the configuration knows; the inbox takes fewer.
+const OWN_MAX: usize = 256;
+/// The types of bodies.
 const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
+/// What is said where the inbox is full.
+const NO_ROOM: &str = "there is no room for more areas: allow more (push.areas)";
 /// Resident memory beside the committed heap: what no garbage collector sees.
 const EXTERNAL: (&str, &str, &str) = ("external", "rss", "heap_committed");
 
+/// Why an export was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nothing is.
+    Shut,
+    /// It is none.
+    Malformed,
+}
+
 /// Takes in an export over HTTP.
 pub(super) fn answer(inbox: &Inbox, headers: &HeaderMap, body: &Bytes) -> Answer {
+    if body::is_of_type(headers, JSON) {
+        return answer_json(inbox, headers, body);
+    }
     let message = match body::unpacked(headers, PROTOBUF, body, BODY_MAX_BYTES) {
         Ok(message) => message,
         Err(refusal) => return *refusal,
     };
-    let Ok(request) = ExportMetricsServiceRequest::decode(&*message) else {
-        let sentence =
-            "The body is no ExportMetricsServiceRequest in protobuf; send OTLP with http/protobuf.";
-        return Answer::text(StatusCode::BAD_REQUEST, sentence);
-    };
-    match take_in(inbox, request) {
-        Some(response) => Answer::new(StatusCode::OK, PROTOBUF, Bytes::from(response.encode_to_vec())),
-        None => Answer::text(StatusCode::FORBIDDEN, SHUT),
-    }
-}
-
-/// Takes in an export; none while nothing is taken in.
-pub(super) fn take_in(
-    inbox: &Inbox,
-    request: ExportMetricsServiceRequest,
-) -> Option<ExportMetricsServiceResponse> {
-    let terms = inbox.terms()?;
-    let mut refused = 0;
-    let mut reason = String::new();
-    for resource in request.resource_metrics {
-        match push(&resource, &terms) {
-            Ok(None) => {}
-            Ok(Some(push)) => {
-                let taken = inbox.put([push]);
-                if taken.refused > 0 {
-                    reason = String::from("there is no room for more areas: allow more (push.areas)");
-                }
-                refused += taken.refused;
-            }
-            Err((points, sentence)) => (refused, reason) = (refused + points, sentence),
+    match take_in(inbox, &message) {
+        Ok(response) => Answer::new(StatusCode::OK, PROTOBUF, Bytes::from(response.encode_to_vec())),
+        Err(Refusal::Shut) => Answer::text(StatusCode::FORBIDDEN, SHUT),
+        Err(Refusal::Malformed) => {
+            let sentence =
+                "The body is no ExportMetricsServiceRequest in protobuf; send OTLP with http/protobuf.";
+            Answer::text(StatusCode::BAD_REQUEST, sentence)
         }
     }
-    let rejected_data_points = i64::try_from(refused).unwrap_or(i64::MAX);
-    let partial = ExportMetricsPartialSuccess { rejected_data_points, error_message: reason };
-    Some(ExportMetricsServiceResponse { partial_success: (refused > 0).then_some(partial) })
 }
 
-/// What one resource says of its memory; none where it says nothing of it.
-fn push(resource: &ResourceMetrics, terms: &Terms) -> Result<Option<Push>, (usize, String)> {
-    let areas = areas(resource, terms);
-    if areas.is_empty() {
-        return Ok(None);
+fn answer_json(inbox: &Inbox, headers: &HeaderMap, body: &Bytes) -> Answer {
+    let Some(terms) = inbox.terms() else { return Answer::text(StatusCode::FORBIDDEN, SHUT) };
+    let message = match body::unpacked(headers, JSON, body, JSON_MAX_BYTES) {
+        Ok(message) => message,
+        Err(refusal) => return *refusal,
+    };
+    if message.len() > JSON_MAX_BYTES {
+        let most = JSON_MAX_BYTES / 1024;
+        let sentence =
+            format!("The body has more than the {most} KiB that are read as JSON; send http/protobuf.");
+        return Answer::text(StatusCode::PAYLOAD_TOO_LARGE, &sentence);
     }
-    let attributes =
-        resource.resource.as_ref().map(|resource| resource.attributes.as_slice()).unwrap_or_default();
+    let request: ExportMetricsServiceRequest = match serde_json::from_slice(&message) {
+        Ok(request) => request,
+        Err(error) => {
+            let sentence = format!("The body is no ExportMetricsServiceRequest in JSON: {error}.");
+            return Answer::text(StatusCode::BAD_REQUEST, &sentence);
+        }
+    };
+    let mut export = Export::new(&terms);
+    for resource in request.resource_metrics {
+        let mut told = Told::default();
+        for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
+            told.add(metric, &terms);
+        }
+        export.take(&resource.resource.unwrap_or_default(), told);
+    }
+    match serde_json::to_vec(&export.put(inbox)) {
+        Ok(response) => Answer::new(StatusCode::OK, JSON, Bytes::from(response)),
+        Err(_never) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written."),
+    }
+}
+
+/// Takes in an export as protobuf: all of it, or nothing where it is none. It is read piece by piece, each of them in
+/// memory for as long as it is looked at, since a hostile one is far larger there than on its way.
+pub(super) fn take_in(inbox: &Inbox, message: &[u8]) -> Result<ExportMetricsServiceResponse, Refusal> {
+    let terms = inbox.terms().ok_or(Refusal::Shut)?;
+    let mut export = Export::new(&terms);
+    wire::fields(message, &mut |field, resource_metrics| {
+        if field == wire::RESOURCE_METRICS {
+            let mut told = Told::default();
+            let mut resource = Resource::default();
+            wire::fields(resource_metrics, &mut |field, bytes| match field {
+                wire::RESOURCE if bytes.len() <= PIECE_MAX_BYTES => {
+                    resource = Resource::decode(bytes).map_err(|_error| Refusal::Malformed)?;
+                    Ok(())
+                }
+                wire::SCOPE_METRICS => told.add_scope(bytes, &terms),
+                _ => Ok(()),
+            })?;
+            export.take(&resource, told);
+        }
+        Ok(())
+    })?;
+    Ok(export.put(inbox))
+}
+
+/// What was read of an export.
+struct Export<'a> {
+    pushes: Vec<Push>,
+    terms: &'a Terms,
+    refused: usize,
+    reason: String,
+}
+
+impl<'a> Export<'a> {
+    const fn new(terms: &'a Terms) -> Self {
+        Self { pushes: Vec::new(), terms, refused: 0, reason: String::new() }
+    }
+
+    /// Takes what one resource says of its memory, if it says anything of it.
+    fn take(&mut self, resource: &Resource, told: Told) {
+        if told.oversized > 0 {
+            self.refused += told.oversized;
+            self.reason = format!("metrics of more than {} KiB are not read", PIECE_MAX_BYTES / 1024);
+        }
+        let areas = told.areas();
+        if areas.is_empty() {
+            return;
+        }
+        // More than there is room for need not be kept until they are refused.
+        if self.pushes.len() >= self.terms.areas_max {
+            self.refused += areas.len();
+            self.reason = String::from(NO_ROOM);
+            return;
+        }
+        match push(resource, areas) {
+            Ok(push) => self.pushes.push(push),
+            Err((points, sentence)) => {
+                self.refused += points;
+                self.reason = sentence;
+            }
+        }
+    }
+
+    fn put(mut self, inbox: &Inbox) -> ExportMetricsServiceResponse {
+        let taken = inbox.put(self.pushes);
+        if taken.refused > 0 {
+            self.refused += taken.refused;
+            self.reason = String::from(NO_ROOM);
+        }
+        let rejected_data_points = i64::try_from(self.refused).unwrap_or(i64::MAX);
+        let partial = ExportMetricsPartialSuccess { rejected_data_points, error_message: self.reason };
+        ExportMetricsServiceResponse { partial_success: (self.refused > 0).then_some(partial) }
+    }
+}
+
+/// What one resource says of its memory.
+fn push(resource: &Resource, areas: Vec<Pushed>) -> Result<Push, (usize, String)> {
+    let attributes = resource.attributes.as_slice();
     let attribute = |key: &str| attributes.iter().find(|attribute| attribute.key == key).and_then(text);
     let target = attribute("service.name").unwrap_or_default();
     if !is_name(&target) {
@@ -101,7 +200,7 @@ fn push(resource: &ResourceMetrics, terms: &Terms) -> Result<Option<Push>, (usiz
         || Some(format!("{}/{}", attribute("host.name").unwrap_or_default(), attribute("process.pid")?));
     let instance = attribute("service.instance.id").or_else(process).unwrap_or_default();
     // It is hashed and never shown, so that it may hold anything.
-    Ok(Some(Push { target, instance, areas }))
+    Ok(Push { target, instance, areas })
 }
 
 fn text(attribute: &KeyValue) -> Option<String> {
@@ -112,24 +211,51 @@ fn text(attribute: &KeyValue) -> Option<String> {
     }
 }
 
-/// The areas that the metrics of a resource tell of.
-fn areas(resource: &ResourceMetrics, terms: &Terms) -> Vec<Pushed> {
-    let metrics = resource.scope_metrics.iter().flat_map(|scope| &scope.metrics);
-    let mut sums: Vec<(&Row, f64)> = Vec::new();
-    let mut own: Vec<Pushed> = Vec::new();
-    for metric in metrics {
+/// What the metrics of a resource tell of.
+#[derive(Default)]
+struct Told {
+    sums: Vec<(&'static Row, f64)>,
+    own: Vec<Pushed>,
+    /// Metrics that are too large to be read.
+    oversized: usize,
+}
+
+impl Told {
+    /// Adds the metrics of one scope.
+    fn add_scope(&mut self, scope: &[u8], terms: &Terms) -> Result<(), Refusal> {
+        wire::fields(scope, &mut |field, bytes| {
+            if field == wire::METRICS {
+                if bytes.len() > PIECE_MAX_BYTES {
+                    self.oversized += 1;
+                } else {
+                    self.add(&Metric::decode(bytes).map_err(|_error| Refusal::Malformed)?, terms);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn add(&mut self, metric: &Metric, terms: &Terms) {
         let points = points(metric);
         for row in TABLE.iter().filter(|row| row.metric == metric.name) {
             let Some(sum) = sum(points.iter().filter(|point| row.includes(point))) else { continue };
-            match sums.iter_mut().find(|(known, _)| std::ptr::eq(*known, row)) {
+            match self.sums.iter_mut().find(|(known, _)| std::ptr::eq(*known, row)) {
                 Some((_, known)) => *known += sum,
-                None => sums.push((row, sum)),
+                None => self.sums.push((row, sum)),
             }
         }
-        if terms.metrics.iter().any(|pattern| pattern.is_match(&metric.name)) {
-            own.extend(own_area(metric, points));
+        if self.own.len() < OWN_MAX && terms.metrics.iter().any(|pattern| pattern.is_match(&metric.name)) {
+            self.own.extend(own_area(metric, points));
         }
     }
+
+    fn areas(self) -> Vec<Pushed> {
+        areas(self.sums, self.own)
+    }
+}
+
+/// The areas that these sums tell of, and those of one's own.
+fn areas(mut sums: Vec<(&'static Row, f64)>, own: Vec<Pushed>) -> Vec<Pushed> {
     // Where several metrics tell of one area, the one that stands first in the table does.
     sums.sort_by_key(|(row, _)| std::ptr::from_ref(*row));
     let mut areas: Vec<Pushed> = Vec::new();

@@ -202,6 +202,49 @@ fn three_libraries_on_a_jvm_tell_what_the_jvm_tells() {
     }
 }
 
+/// Has a JVM collect its garbage.
+fn collect_garbage(jvm: &Application) {
+    let jcmd = program("java").canonicalize().expect("java").with_file_name("jcmd");
+    let pid = jvm.process.pid().to_string();
+    let done = Process::command(jcmd).args([&pid, "GC.run"]).output().expect("jcmd runs");
+    assert!(done.status.success(), "{done:?}");
+}
+
+#[test]
+fn a_jvm_is_read_without_being_asked() {
+    let java = installed("java").display().to_string();
+    let classes = format!("{java}/lib/*:{java}/classes");
+    for collector in ["Serial", "G1", "Parallel"] {
+        let flag = format!("-XX:+Use{collector}GC");
+        let jvm = Application::start(program("java"), &[&flag, "-Xmx512m", "-cp", &classes, "App"]);
+        let scratch = Scratch::new(&format!("perfdata-{collector}"));
+        let configuration = format!(
+            "sampling: {{interval: 1s}}\nprocesses: {{include: [shop], rules: [{{name: shop, command_line: '{flag}.* App'}}]}}\n"
+        );
+        let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS[1..]);
+        let shown = |scrape: &Scrape, area| scrape.area("memleak_area_size_bytes", "shop", area);
+        exporter.scrape_until("its heap", PATIENCE, |scrape| shown(scrape, "heap"));
+        let of = |name| exporter.scrape().value(name, &[("target", "shop"), ("kind", "process")]);
+        collect_garbage(&jvm);
+        exporter.scrape_until("a collection", PATIENCE, |scrape| shown(scrape, "heap_after_gc"));
+        for area in ["heap", "heap_committed", "metaspace"] {
+            agrees(&exporter, ("shop", area), || jvm.account("/account", &format!("/{area}")));
+        }
+        if collector == "Serial" {
+            agrees(&exporter, ("shop", "heap_after_gc"), || jvm.account("/account", "/heap_after_gc"));
+        }
+        let scrape = exporter.scrape();
+        assert!(is_judged(&scrape, "shop", "heap_after_gc") && !is_judged(&scrape, "shop", "heap"));
+        let limit = scrape.area("memleak_area_limit_bytes", "shop", "heap_after_gc");
+        assert!(limit.is_some_and(|limit| (limit / 512.0 / 1024.0 / 1024.0 - 1.0).abs() < 0.01), "{limit:?}");
+        for name in ["memleak_gc_duration_seconds_total", "memleak_target_cpu_seconds_total"] {
+            assert!(of(name).is_some(), "{collector}: no {name}");
+        }
+        let old = [("target", "shop"), ("generation", "old")];
+        assert!(scrape.value("memleak_gc_collections_total", &old) >= Some(1.0), "{collector}");
+    }
+}
+
 #[test]
 fn go_tells_by_its_client_library_and_by_expvar() {
     let go = Application::start(installed("app-go"), &[]);
@@ -218,6 +261,74 @@ fn go_tells_by_its_client_library_and_by_expvar() {
     }
     agrees(&exporter, ("expvar", "heap"), || go.account("/account", "/heap_in_use"));
     assert!(is_judged(&exporter.scrape(), "expvar", "heap"));
+}
+
+#[test]
+fn go_tells_by_its_own_means() {
+    let go = Application::start(installed("app-go"), &[]);
+    let scratch = Scratch::new("go-own");
+    let configuration = format!(
+        "{SAMPLING}applications:\n- {{name: variables, expvar: '{0}'}}\n- {{name: profile, pprof: '{0}', interval: 2s}}\n",
+        go.base,
+    );
+    let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS);
+    for target in ["variables", "profile"] {
+        for area in ["heap", "heap_committed"] {
+            agrees(&exporter, (target, area), || go.account("/account", &format!("/{area}")));
+        }
+        let scrape = exporter.scrape();
+        assert!(is_judged(&scrape, target, "heap"), "{target}");
+        assert_eq!(source(&scrape, target), Some(1.0));
+        assert!(scrape.value("memleak_gc_collections_total", &[("target", target)]).is_some(), "{target}");
+    }
+}
+
+/// A Node program with nothing built in: its inspector is all that it has, open from the start or not.
+fn inspected(flags: &[&str]) -> Process {
+    let script = installed("node/app.js").display().to_string();
+    let mut process = Process::start(Process::command(program("node")).args(flags).arg(script));
+    process.line_with("ready port=", PATIENCE);
+    process
+}
+
+#[test]
+fn node_tells_by_its_inspector_and_opens_it_when_it_is_woken() {
+    let port = free_port().to_string();
+    let script = installed("node/app.js").display().to_string();
+    let node = Application::start(program("node"), &[&format!("--inspect=127.0.0.1:{port}"), &script]);
+    let woken_port = free_port().to_string();
+    // Where the inspector of the other one would be, once it is open.
+    let woken = inspected(&[&format!("--inspect-port=127.0.0.1:{woken_port}"), "--title=woken-app"]);
+    let scratch = Scratch::new("inspector");
+    let configuration = format!(
+        "{SAMPLING}processes: {{rules: [{{name: asleep, command_line: 'inspect-port=127.0.0.1:{woken_port}'}}]}}\n\
+         applications:\n- {{name: worker, node_inspector: 'http://127.0.0.1:{port}', interval: 2s}}\n\
+         - {{name: sleeper, node_inspector: 'http://127.0.0.1:{woken_port}', wake_by_signal: asleep}}\n\
+         - {{name: nobody, node_inspector: 'http://127.0.0.1:1', wake_by_signal: nobody}}\n",
+    );
+    let exporter = Exporter::start_configured(
+        &scratch,
+        &configuration,
+        &["--no-collector.cgroup", "--no-collector.host"],
+    );
+    for (area, pointer) in [
+        ("rss", "/process/rss"),
+        ("heap", "/process/heapUsed"),
+        ("heap_committed", "/process/heapTotal"),
+        ("array_buffers", "/process/arrayBuffers"),
+        ("v8_external", "/process/external"),
+    ] {
+        agrees(&exporter, ("worker", area), || node.account("/debug/memory", pointer));
+    }
+    let scrape = exporter.scrape();
+    assert!(is_judged(&scrape, "worker", "array_buffers") && is_judged(&scrape, "worker", "heap"));
+    assert!(scrape.area("memleak_area_size_objects", "worker", "timers") >= Some(25.0));
+    assert!(scrape.area("memleak_area_limit_bytes", "worker", "heap") > Some(1e8));
+    exporter.scrape_until("the woken one", PATIENCE, |scrape| {
+        (scrape.area("memleak_area_size_bytes", "sleeper", "heap")? > 0.0).then_some(())
+    });
+    assert_eq!(source(&exporter.scrape(), "nobody"), Some(0.0));
+    drop(woken);
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod golden;
 mod leaks;
 mod otlp_receivers;
 mod page;
+mod pushers;
 mod pushes;
 mod reloads;
 mod repository;

@@ -52,7 +52,6 @@ struct Target {
 /// An answer; what else it holds is nobody's business here.
 #[derive(Deserialize)]
 struct Answer {
-    id: Option<u64>,
     result: Option<Evaluated>,
     error: Option<Failure>,
 }

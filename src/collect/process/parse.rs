@@ -168,7 +168,7 @@ mod tests {
         for name in ["(bash)", "(a b)", "(tmux: server)", "() )", "(\u{fffd})"] {
             assert_eq!(start_ticks(&format!("12 {name} {fields}")), Some(987_654), "{name}");
         }
-        assert_eq!(cpu_ticks(&format!("12 (a) b) {fields}")), Some(9));
+        assert_eq!(cpu_ticks(&format!("12 (a) b) {fields}")), Some(11));
         assert_eq!(cpu_ticks("12 (bash) S 1"), None);
         assert_eq!(start_ticks("12 (bash) S 1"), None);
         assert_eq!(stack_start(&format!("12 () ) {fields} 6 7 140736")), Some(140_736));

@@ -151,8 +151,9 @@ fn patterns<'r>(area: &'r AreaView, attributes: &'r [KeyValue]) -> impl Iterator
 
 /// The target's attributes and what is known beside its name. What is unknown is left out: an empty label is none.
 fn info_attributes(view: &TargetView, attributes: &[KeyValue]) -> Vec<KeyValue> {
-    let TargetInfo { unit, container, pod_uid, namespace, pod, container_name, runtime } = &view.info;
-    let values = [unit, container, pod_uid, namespace, pod, container_name, runtime];
+    let TargetInfo { unit, container, pod_uid, namespace, pod, container_name, workload, runtime } =
+        &view.info;
+    let values = [unit, container, pod_uid, namespace, pod, container_name, workload, runtime];
     let known = INFO_LABELS.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
     let mut all: Vec<KeyValue> = known.map(|(key, value)| KeyValue::new(key, value.to_string())).collect();
     all.extend_from_slice(attributes);

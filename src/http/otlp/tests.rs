@@ -2,8 +2,7 @@ use super::*;
 use crate::inbox::Terms;
 use opentelemetry_proto::tonic::{
     common::v1::AnyValue,
-    metrics::v1::{Gauge, ScopeMetrics, Sum},
-    resource::v1::Resource,
+    metrics::v1::{Gauge, ResourceMetrics, ScopeMetrics, Sum},
 };
 
 fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
@@ -43,6 +42,14 @@ fn request(resource: &[(&str, &str)], metrics: Vec<Metric>) -> ExportMetricsServ
     }
 }
 
+/// What becomes of an export as it comes over the network.
+fn taken(
+    inbox: &Inbox,
+    request: ExportMetricsServiceRequest,
+) -> Result<ExportMetricsServiceResponse, Refusal> {
+    take_in(inbox, &request.encode_to_vec())
+}
+
 const CHECKOUT: &[(&str, &str)] = &[("service.name", "checkout")];
 
 fn inbox(patterns: &[&str]) -> Inbox {
@@ -54,7 +61,7 @@ fn inbox(patterns: &[&str]) -> Inbox {
 
 /// What the inbox holds after an export: `area=size<limit`, sorted.
 fn areas_of(inbox: &Inbox, metrics: Vec<Metric>) -> Vec<String> {
-    let response = take_in(inbox, request(CHECKOUT, metrics)).unwrap();
+    let response = taken(inbox, request(CHECKOUT, metrics)).unwrap();
     assert_eq!(response.partial_success, None);
     let mut told: Vec<String> = inbox
         .read(1.0, 60.0)
@@ -165,17 +172,17 @@ fn the_resource_names_the_target_and_tells_instances_apart() {
         &[("service.name", "a"), ("service.instance.id", "2")],
         &[("service.name", "a"), ("host.name", "h"), ("process.pid", "2")],
     ] {
-        assert_eq!(take_in(&inbox, request(resource, metrics())).unwrap().partial_success, None);
+        assert_eq!(taken(&inbox, request(resource, metrics())).unwrap().partial_success, None);
     }
     assert_eq!(inbox.read(1.0, 60.0).programs.len(), 4);
     for name in ["", "a\nb", &"a".repeat(129)] {
         let partial =
-            take_in(&inbox, request(&[("service.name", name)], metrics())).unwrap().partial_success.unwrap();
+            taken(&inbox, request(&[("service.name", name)], metrics())).unwrap().partial_success.unwrap();
         assert_eq!(partial.rejected_data_points, 1);
         assert!(partial.error_message.contains("service.name"), "{}", partial.error_message);
     }
-    assert_eq!(take_in(&inbox, request(&[], vec![gauge("x", "1", 1.0)])).unwrap().partial_success, None);
-    assert!(take_in(&Inbox::default(), request(CHECKOUT, metrics())).is_none());
+    assert_eq!(taken(&inbox, request(&[], vec![gauge("x", "1", 1.0)])).unwrap().partial_success, None);
+    assert_eq!(taken(&Inbox::default(), request(CHECKOUT, metrics())), Err(Refusal::Shut));
 }
 
 #[test]
@@ -183,6 +190,64 @@ fn what_finds_no_room_is_told() {
     let inbox = Inbox::default();
     inbox.open(Terms { areas_max: 1, metrics: Vec::new() });
     let metrics = vec![gauge("process.memory.usage", "By", 1.0), gauge("go.goroutine.count", "1", 1.0)];
-    let partial = take_in(&inbox, request(CHECKOUT, metrics)).unwrap().partial_success.unwrap();
+    let partial = taken(&inbox, request(CHECKOUT, metrics)).unwrap().partial_success.unwrap();
     assert_eq!((partial.rejected_data_points, partial.error_message.contains("push.areas")), (1, true));
+}
+
+#[test]
+fn json_is_taken_in_as_protobuf_is() {
+    let inbox = inbox(&["^cache$"]);
+    let answered = |body: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/json; charset=utf-8".parse().unwrap());
+        let answer = answer(&inbox, &headers, &Bytes::from(body.to_owned()));
+        (answer.status.as_u16(), String::from_utf8_lossy(&answer.body).into_owned())
+    };
+    let body = r#"{"resourceMetrics": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+        "scopeMetrics": [{"metrics": [
+            {"name": "cache", "unit": "By", "gauge": {"dataPoints": [{"asInt": "70", "timeUnixNano": "1"}]}},
+            {"name": "process.memory.usage", "unit": "By", "sum": {"dataPoints": [{"asDouble": 5.0}],
+                "aggregationTemporality": 2, "isMonotonic": false}}]}]}]}"#;
+    assert_eq!(answered(body).0, 200, "{}", answered(body).1);
+    let mut told: Vec<String> = inbox
+        .read(1.0, 60.0)
+        .programs
+        .iter()
+        .flat_map(|heard| &heard.samples)
+        .map(|sample| format!("{}={}", sample.area.name, sample.size))
+        .collect();
+    told.sort();
+    assert_eq!(told, ["cache=70", "rss=5"]);
+    assert_eq!(answered(&body.replace("shop", "")).0, 200);
+    assert!(answered(&body.replace("shop", "")).1.contains("service.name"));
+    assert_eq!(answered("{\"resourceMetrics\": 1}").0, 400);
+    assert_eq!(answered(&" ".repeat(JSON_MAX_BYTES + 1)).0, 413);
+}
+
+#[test]
+fn a_piece_that_is_too_large_is_left_out_and_said() {
+    let inbox = inbox(&[]);
+    let mut large = sum_of("jvm.memory.used", vec![point(&[], 1.0)]);
+    large.description = "x".repeat(PIECE_MAX_BYTES);
+    let metrics = vec![large, sum_of("process.memory.usage", vec![point(&[], 5.0)])];
+    let partial = taken(&inbox, request(CHECKOUT, metrics)).unwrap().partial_success.unwrap();
+    assert_eq!(partial.rejected_data_points, 1);
+    assert!(partial.error_message.contains("more than 64 KiB"));
+    assert_eq!(inbox.read(1.0, 60.0).programs.len(), 1);
+}
+
+/// Every end and every byte replaced: nothing panics, and what is no message is refused whole.
+#[test]
+fn no_message_does_harm() {
+    let inbox = inbox(&[]);
+    let good = request(CHECKOUT, vec![gauge("process.memory.usage", "By", 5.0)]).encode_to_vec();
+    for at in 0..good.len() {
+        let _read_or_refused = take_in(&inbox, &good[..at]);
+        for byte in [0, 0x0a, 0x7f, 0x80, 0xff] {
+            let mut message = good.clone();
+            message[at] = byte;
+            let _read_or_refused = take_in(&inbox, &message);
+        }
+    }
+    assert_eq!(take_in(&inbox, &good[..good.len() - 1]), Err(Refusal::Malformed));
 }

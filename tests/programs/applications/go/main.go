@@ -1,4 +1,4 @@
-// An application in Go with client_golang's default metrics, expvar, and its own account beside them. It ends with its
+// An application in Go with client_golang's default metrics, expvar, profiles, and its own account beside them. It ends with its
 // standard input.
 package main
 
@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	_ "net/http/pprof"
 	"os"
 	"runtime"
 
