@@ -31,11 +31,12 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
 };
 use prost::Message as _;
+use serde_json::json;
 
 /// Bytes of a body, packed or not.
 pub(super) const BODY_MAX_BYTES: usize = 512 * 1024;
 /// Bytes of a body as JSON, which is read whole: a hostile one takes up to fifty times as much meanwhile.
-const JSON_MAX_BYTES: usize = 256 * 1024;
+const JSON_MAX_BYTES: usize = 128 * 1024;
 /// Bytes of one metric, or of what describes its program: five hundred points with some attributes. A hostile one takes up
 /// to seventy times as much while it is read, and there is one at a time.
 const PIECE_MAX_BYTES: usize = 64 * 1024;
@@ -105,10 +106,16 @@ fn answer_json(inbox: &Inbox, headers: &HeaderMap, body: &Bytes) -> Answer {
         }
         export.take(&resource.resource.unwrap_or_default(), told);
     }
-    match serde_json::to_vec(&export.put(inbox)) {
-        Ok(response) => Answer::new(StatusCode::OK, JSON, Bytes::from(response)),
-        Err(_never) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written."),
-    }
+    // As the protocol spells it: no field where all was taken in, and a number of 64 bits as text.
+    let response = match export.put(inbox).partial_success {
+        None => json!({}),
+        Some(ExportMetricsPartialSuccess { rejected_data_points, error_message }) => {
+            json!({"partialSuccess": {
+                "rejectedDataPoints": rejected_data_points.to_string(), "errorMessage": error_message,
+            }})
+        }
+    };
+    Answer::new(StatusCode::OK, JSON, Bytes::from(response.to_string()))
 }
 
 /// Takes in an export as protobuf: all of it, or nothing where it is none. It is read piece by piece, each of them in

@@ -240,11 +240,7 @@ fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
     let many: Vec<String> = ["p", "q", "r"].into_iter().map(sample).collect();
     let full = &["429 Too Many", "room for 1 of 3", "push.areas", "retry-after"];
     server.check("POST /api/v1/samples", &with_body(json, &format!("[{}]", many.join(","))), full);
-    server.check(
-        "POST /v1/metrics",
-        &with_body("application/json", "{}"),
-        &["415 Unsupported", "x-protobuf"],
-    );
+    server.check("POST /v1/metrics", &with_body("text/plain", "{}"), &["415 Unsupported", "x-protobuf"]);
     server.check("POST /v1/metrics", &with_body("application/x-protobuf", "\u{1}"), &["400 Bad Request"]);
     server.check("POST /v1/metrics", &with_body("application/x-protobuf", ""), &["200 OK"]);
     let counted = server.pages.counted.lock().unwrap();

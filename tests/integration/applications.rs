@@ -215,11 +215,14 @@ fn a_jvm_is_read_without_being_asked() {
     let java = installed("java").display().to_string();
     let classes = format!("{java}/lib/*:{java}/classes");
     for collector in ["Serial", "G1", "Parallel"] {
-        let flag = format!("-XX:+Use{collector}GC");
-        let jvm = Application::start(program("java"), &[&flag, "-Xmx512m", "-cp", &classes, "App"]);
+        let flag = format!("Use{collector}GC");
+        let jvm = Application::start(
+            program("java"),
+            &[&format!("-XX:+{flag}"), "-Xmx512m", "-cp", &classes, "App"],
+        );
         let scratch = Scratch::new(&format!("perfdata-{collector}"));
         let configuration = format!(
-            "sampling: {{interval: 1s}}\nprocesses: {{include: [shop], rules: [{{name: shop, command_line: '{flag}.* App'}}]}}\n"
+            "sampling: {{interval: 1s}}\nprocesses: {{include: [shop], rules: [{{name: shop, command_line: '{flag} .*App'}}]}}\n"
         );
         let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS[1..]);
         let shown = |scrape: &Scrape, area| scrape.area("memleak_area_size_bytes", "shop", area);
@@ -298,7 +301,7 @@ fn node_tells_by_its_inspector_and_opens_it_when_it_is_woken() {
     let node = Application::start(program("node"), &[&format!("--inspect=127.0.0.1:{port}"), &script]);
     let woken_port = free_port().to_string();
     // Where the inspector of the other one would be, once it is open.
-    let woken = inspected(&[&format!("--inspect-port=127.0.0.1:{woken_port}"), "--title=woken-app"]);
+    let woken = inspected(&[&format!("--inspect-port=127.0.0.1:{woken_port}")]);
     let scratch = Scratch::new("inspector");
     let configuration = format!(
         "{SAMPLING}processes: {{rules: [{{name: asleep, command_line: 'inspect-port=127.0.0.1:{woken_port}'}}]}}\n\

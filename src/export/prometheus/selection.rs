@@ -20,6 +20,10 @@ pub const fn collectors_of(kind: Kind) -> &'static [&'static str] {
 /// The collector that sees what processes are made of; it has no targets of its own.
 pub const COLLECTOR_OF_PARTS: &str = "attribution";
 
+/// The collector whose areas stand beside those that `process` sees, and are shown with them; it has no targets either.
+#[cfg(test)]
+const COLLECTOR_BESIDE_PROCESSES: &str = "jvm";
+
 /// Which targets a page shows. The exporter's own metrics are always on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
@@ -118,7 +122,7 @@ mod tests {
             &["process"],
             Err("collect[] and exclude[] cannot be used together; use one of them"),
         );
-        let unknown = "unknown collector \"disk\"; known: process, cgroup, host, application, attribution, directory, push";
+        let unknown = "unknown collector \"disk\"; known: process, cgroup, host, application, attribution, jvm, directory, push";
         check(&["disk"], &[], Err(unknown));
         check(&[], &["disk"], Err(unknown));
     }
@@ -136,7 +140,7 @@ mod tests {
     fn every_kind_has_a_selectable_collector() {
         let kinds = [Kind::Process, Kind::Cgroup, Kind::Host, Kind::Application, Kind::Directory];
         let mut selectable: Vec<&str> = kinds.into_iter().flat_map(collectors_of).copied().collect();
-        selectable.push(COLLECTOR_OF_PARTS);
+        selectable.extend([COLLECTOR_OF_PARTS, COLLECTOR_BESIDE_PROCESSES]);
         selectable.sort_unstable();
         let mut known = COLLECTORS.to_vec();
         known.sort_unstable();

@@ -208,7 +208,7 @@ fn json_is_taken_in_as_protobuf_is() {
             {"name": "cache", "unit": "By", "gauge": {"dataPoints": [{"asInt": "70", "timeUnixNano": "1"}]}},
             {"name": "process.memory.usage", "unit": "By", "sum": {"dataPoints": [{"asDouble": 5.0}],
                 "aggregationTemporality": 2, "isMonotonic": false}}]}]}]}"#;
-    assert_eq!(answered(body).0, 200, "{}", answered(body).1);
+    assert_eq!(answered(body), (200, "{}".into()));
     let mut told: Vec<String> = inbox
         .read(1.0, 60.0)
         .programs
@@ -218,7 +218,6 @@ fn json_is_taken_in_as_protobuf_is() {
         .collect();
     told.sort();
     assert_eq!(told, ["cache=70", "rss=5"]);
-    assert_eq!(answered(&body.replace("shop", "")).0, 200);
     assert!(answered(&body.replace("shop", "")).1.contains("service.name"));
     assert_eq!(answered("{\"resourceMetrics\": 1}").0, 400);
     assert_eq!(answered(&" ".repeat(JSON_MAX_BYTES + 1)).0, 413);
