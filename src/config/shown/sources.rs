@@ -4,7 +4,7 @@ use super::{REDACTED, file, pattern, patterns};
 use crate::{
     config::{
         Application, Attribution, Directory, Push,
-        applications::{Access, ApplicationArea, Credentials, Origin, Place, without_query},
+        applications::{Access, ApplicationArea, Credentials, Origin, Place, Shape, without_query},
         duration::show,
         selector::Selector,
     },
@@ -22,9 +22,18 @@ pub(super) fn applications(applications: &[Application]) -> Vec<Value> {
             Some(Credentials::Bearer { token_file }) => (None, Some(token_file)),
             None => (None, None),
         };
+        let account = |shape: Shape| {
+            let account = application.account.as_ref().filter(|account| account.shape == shape);
+            account.map(|account| without_query(&account.url))
+        };
         json!({
             "name": application.name,
             "prometheus": application.prometheus.as_ref().map(without_query),
+            "expvar": account(Shape::Expvar),
+            "pprof": account(Shape::Pprof),
+            "node_inspector": account(Shape::Inspector),
+            "wake_by_signal": application.wake,
+            "interval": application.interval.map(show),
             "prefix": application.prefix,
             "basic_auth": basic,
             "bearer_token_file": bearer,
