@@ -10,7 +10,7 @@ mod amount;
 mod attribution;
 mod collectors;
 mod directories;
-mod duration;
+pub(crate) mod duration;
 mod errors;
 mod judged;
 mod keys;

@@ -91,6 +91,7 @@ impl ServeArguments {
             paths,
             storage_path: self.storage_path,
             collectors: self.collectors.names,
+            audience: None,
         };
         run::run(options, config).map_err(Failure::Other)
     }
