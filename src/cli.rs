@@ -4,6 +4,7 @@
 //! by more than it may, 78 (`EX_CONFIG`) the configuration is wrong. `profile` hands on the code of its command.
 
 pub mod analyze;
+mod config;
 mod demo;
 mod look;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Run a command and say what grew between its beginning and its end.
     Profile(profile::ProfileArguments),
+    /// Show, check, begin or change a configuration.
+    Config(config::ConfigArguments),
     /// Print the alerting rules for Prometheus.
     Rules(shipped::RulesArguments),
     /// Print the dashboards for Grafana.
@@ -71,6 +74,7 @@ impl Command {
             Self::Demo(demo) => demo.run(),
             Self::Watch(watch) => watch.run(),
             Self::Profile(profile) => profile.run(),
+            Self::Config(config) => config.run(),
             Self::Rules(rules) => rules.run(),
             Self::Dashboards(dashboards) => dashboards.run(),
             Self::Completions(completions) => completions.run(),

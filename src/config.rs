@@ -11,6 +11,7 @@ mod attribution;
 mod collectors;
 mod directories;
 pub(crate) mod duration;
+pub mod edit;
 mod errors;
 mod judged;
 mod keys;
@@ -23,9 +24,11 @@ mod reader;
 pub mod selector;
 mod sensitivity;
 mod severity;
+pub mod shown;
 pub(crate) mod size;
 mod tree;
 mod variables;
+pub mod web;
 
 #[cfg(test)]
 mod fixtures;

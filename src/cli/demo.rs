@@ -81,6 +81,7 @@ impl DemoArguments {
             paths: Paths::below("/".as_ref(), None, None),
             storage_path: None,
             collectors: vec![process::NAME, attribution::NAME],
+            web_file: None,
             audience: None,
         };
         // They end with the thread that starts them: this one, which lasts as long as the demonstration.
