@@ -112,12 +112,6 @@ impl Beside {
         Ok(Self { child: command.spawn()?, is_over: false })
     }
 
-    /// Its process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// How it ended, if it has.
     ///
     /// # Errors

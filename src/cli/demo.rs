@@ -65,7 +65,8 @@ impl DemoArguments {
         let listen =
             ListenOptions { addresses: vec![self.listen_address.clone()], ..ListenOptions::default() };
         listen.check().map_err(Failure::Usage)?;
-        logging::start(logging::Level::Warn, logging::Format::Logfmt).map_err(Failure::Other)?;
+        // What it finds is told in its own words; a log between them would tell it twice.
+        logging::start(logging::Level::Error, logging::Format::Logfmt).map_err(Failure::Other)?;
         let last = self.watch(listen).map_err(Failure::Other)?;
         let Some(last) = last else {
             return Err(Failure::Other(anyhow!("it ended before the first sample")));

@@ -90,7 +90,9 @@ fn tone(view: &AreaView) -> Tone {
 /// The area of a target that matters most: the worst verdict, and among equals the first.
 pub(super) fn worst(target: &TargetView) -> Option<&AreaView> {
     let rank = |view: &AreaView| {
-        (state(view), finding(view).map_or(0.0, |finding| finding.confidence), view.verdict.is_some())
+        let is_suspect = state(view) > LeakState::None;
+        let confidence = finding(view).filter(|_| is_suspect).map_or(0.0, |finding| finding.confidence);
+        (state(view), confidence, view.verdict.is_some())
     };
     let mut worst: Option<&AreaView> = None;
     for view in &target.areas {

@@ -144,7 +144,7 @@ impl ProfileArguments {
             if now >= next {
                 next = now + self.interval;
                 let secs = now.saturating_duration_since(began).as_secs_f64();
-                family.sample(command.pid(), secs, &mut courses);
+                family.sample(secs, &mut courses);
                 progress.say(&format!("memleak_exporter profile: {name} runs for {}", Span(secs)));
             }
             thread::park_timeout(REACTION.min(next.saturating_duration_since(now)));
@@ -235,15 +235,14 @@ impl Family {
         self.collector.collect(&request).ok()
     }
 
-    /// Adds what the family of a process holds now.
-    fn sample(&mut self, root: u32, secs: f64, courses: &mut BTreeMap<&'static str, (Unit, Course)>) {
-        let family = descendants(&self.paths.procfs, root);
-        let orphans = descendants(&self.paths.procfs, std::process::id());
+    /// Adds what the command and all that it started hold now: everything below this process, since who loses its
+    /// parent becomes its child.
+    fn sample(&mut self, secs: f64, courses: &mut BTreeMap<&'static str, (Unit, Course)>) {
+        let family = descendants(&self.paths.procfs, std::process::id());
         let Some(batch) = self.collect(secs) else { return };
         let mut sums: BTreeMap<&'static str, (Unit, f64)> = BTreeMap::new();
         let mut known = HashSet::new();
-        let is_ours =
-            |pid: &u32| *pid != std::process::id() && (family.contains(pid) || orphans.contains(pid));
+        let is_ours = |pid: &u32| *pid != std::process::id() && family.contains(pid);
         for (member, samples) in batch.readings().filter(|(member, _)| is_ours(&member.identity.pid)) {
             known.insert(member.identity);
             for sample in samples {

@@ -88,7 +88,7 @@ impl WatchArguments {
         }
         let is_live = self.format == Format::Table && io::stdout().is_terminal();
         if !is_live {
-            logging::start(logging::Level::Warn, logging::Format::Logfmt).map_err(Failure::Other)?;
+            logging::start(logging::Level::Error, logging::Format::Logfmt).map_err(Failure::Other)?;
         }
         let mut model = Model::new(&self.what, self.interval);
         match self.follow(&mut model, is_live).map_err(Failure::Other)? {
@@ -139,7 +139,8 @@ impl WatchArguments {
 
     /// Writes a look on what is no terminal; says whether anybody reads on, and whether there is anything to read.
     fn tell(&self, model: &Model, snapshot: &Snapshot) -> anyhow::Result<bool> {
-        let Some(target) = model.target(snapshot) else { return Ok(true) };
+        // Not there yet, or gone.
+        let Some(target) = model.target(snapshot) else { return Ok(!model.was_there()) };
         let mut text = String::new();
         match self.format {
             Format::Table => text = line(target, snapshot.taken_at),

@@ -5,7 +5,7 @@
 //! that not even its value is lost. What is written in braces is left to a person.
 
 use super::tree::{self, Entry, Node, Value};
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Marker, Parser};
 use std::collections::BTreeMap;
 
 /// Levels are indented by so much where nothing shows how a file does it.
@@ -251,35 +251,43 @@ fn flatten(node: &Node, path: &str, flat: &mut BTreeMap<String, String>) {
 
 /// Where scalars, and lists and mappings in brackets, begin and end.
 fn spans(text: &str) -> BTreeMap<(usize, usize), (usize, usize, usize)> {
-    // The parser counts characters.
-    let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-    let byte = |index: usize| bytes.get(index).copied().unwrap_or(text.len());
     let mut spans = BTreeMap::new();
     let mut open = Vec::new();
     let mut parser = Parser::new_from_str(text);
     while let Some(Ok((event, span))) = parser.next_event() {
-        let place = (span.start.line(), span.start.col() + 1);
+        let (start, end) = (&span.start, &span.end);
+        let place = (start.line(), start.col() + 1);
+        let bytes = || Some((byte(text, start)?, byte(text, end)?));
         match event {
             Event::Scalar(..) => {
-                spans.insert(place, (byte(span.start.index()), byte(span.end.index()), span.end.line()));
+                if let Some((from, to)) = bytes() {
+                    // Blanks between a value and a comment belong to neither.
+                    let length = text.get(from..to).map_or(0, |scalar| scalar.trim_end().len());
+                    spans.insert(place, (from, from + length, end.line()));
+                }
             }
-            Event::SequenceStart(..) | Event::MappingStart(..) => {
-                open.push((place, byte(span.start.index())));
-            }
+            Event::SequenceStart(..) | Event::MappingStart(..) => open.push((place, byte(text, start))),
             Event::SequenceEnd | Event::MappingEnd => {
-                let to = byte(span.end.index());
-                let is_bracket = text.get(..to).is_some_and(|before| before.ends_with([']', '}']));
-                if let Some((place, from)) = open.pop()
-                    && is_bracket
-                    && text.get(from..).is_some_and(|inside| inside.starts_with(['[', '{']))
+                if let Some((place, Some(from))) = open.pop()
+                    && let Some(to) = byte(text, end)
+                    && let Some(inside) = text.get(from..to)
+                    && inside.starts_with(['[', '{'])
+                    && inside.ends_with([']', '}'])
                 {
-                    spans.insert(place, (from, to, span.end.line()));
+                    spans.insert(place, (from, to, end.line()));
                 }
             }
             _ => {}
         }
     }
     spans
+}
+
+/// The byte that a position of the parser is at, which counts lines from one and characters of a line from zero.
+fn byte(text: &str, marker: &Marker) -> Option<usize> {
+    let before: usize = text.split_inclusive('\n').take(marker.line().checked_sub(1)?).map(str::len).sum();
+    let mut characters = text.get(before..)?.char_indices().map(|(at, _)| before + at);
+    Some(characters.nth(marker.col()).unwrap_or(text.len()))
 }
 
 #[cfg(test)]
@@ -353,6 +361,6 @@ mod tests {
                 Ok(edited) => assert!(message.is_empty(), "{key}={value}: {edited}"),
             }
         }
-        assert!(reset(FILE, "limits.targets").is_err());
+        assert!(reset("a: {b: 1, c: 2}\n", "a.b").is_err());
     }
 }

@@ -149,6 +149,10 @@ fn a_terminal_shows_the_leak_follows_its_size_and_is_given_back() {
     let shown = terminal.wait_for("confirmed leak");
     assert!(shown.contains("q quits; fast motion") && shown.contains('▁') && shown.contains('█'), "{shown}");
     assert!(shown.contains("anon: the floor rose") && !shown.contains("before"), "{shown}");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/watch.svg");
+        fs::write(picture, drawn(&terminal.tmux(&["capture-pane", "-e", "-p"]))).expect("a writable tree");
+    }
     terminal.tmux(&["resize-window", "-x", "40", "-y", "10"]);
     wait_for("a smaller view", PATIENCE, || {
         let shown = terminal.shows();
@@ -160,6 +164,31 @@ fn a_terminal_shows_the_leak_follows_its_size_and_is_given_back() {
     let shown = terminal.wait_for("ended 0");
     assert!(shown.contains("before") && !shown.contains("q quits"), "{shown}");
     assert_eq!(terminal.tmux(&["display-message", "-p", "#{cursor_flag} #{alternate_on}"]).trim(), "1 0");
+}
+
+/// What a terminal shows, in colours, as a picture for docs/command-line.md.
+fn drawn(shown: &str) -> String {
+    let mut picture = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 680 452\" role=\"img\" aria-label=\"A terminal\">\n\
+         <style>text{font:14px/18px 'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#d7dde5;white-space:pre}\
+         .c31{fill:#ff9a97}.c33{fill:#f6bd6b}.c32{fill:#86d9a1}.c2{fill:#8b98a8}</style>\n\
+         <rect width=\"680\" height=\"452\" rx=\"6\" fill=\"#11161d\"/>\n",
+    );
+    for (row, line) in shown.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+        picture += &format!("<text x=\"4\" y=\"{}\" textLength=\"", 18 + row * 18);
+        let mut parts = String::new();
+        let mut columns = 0;
+        for (number, part) in line.split('\u{1b}').enumerate() {
+            let (code, text) =
+                if number == 0 { ("", part) } else { part[1..].split_once('m').expect("a colour") };
+            columns += text.chars().count();
+            let text = text.replace('&', "&amp;").replace('<', "&lt;");
+            parts += &format!("<tspan class=\"c{code}\">{text}</tspan>");
+        }
+        picture +=
+            &format!("{:.1}\">{parts}</text>\n", 8.4 * f64::from(u32::try_from(columns).expect("few")));
+    }
+    picture + "</svg>\n"
 }
 
 /// A command that takes so many megabytes and holds them, in a child of its child.

@@ -166,7 +166,8 @@ pub(super) fn lines(model: &Model, width: usize, height: usize) -> Vec<Line> {
 fn head(model: &Model, width: usize) -> Vec<Line> {
     let name = model.shown.as_deref().unwrap_or(&model.what);
     let when = model.last().and_then(|last| Moment::of(last.taken_at));
-    let when = when.map_or_else(String::new, |moment| moment.to_string());
+    // The day is known to whoever looks at it live.
+    let when = when.map_or_else(String::new, |moment| moment.to_string().chars().skip(11).collect());
     let left = format!("memleak_exporter watch: {name}");
     let gap = width.saturating_sub(left.chars().count() + when.chars().count()).max(1);
     let title = vec![left.into(), Cell::from(" ".repeat(gap)), Cell::new(when, Tone::Quiet)];
@@ -230,7 +231,8 @@ fn body(model: &Model, target: &TargetView, width: usize) -> Vec<Line> {
     lines
 }
 
-/// Two lines for an area: what is thought of it, and its course. A quiet one has a line of its size and its course.
+/// Two lines for an area: what is thought of it, and its growth and course. What is not judged has a line of its size
+/// and its course.
 fn area_lines(model: &Model, area: &AreaView, width: usize) -> Vec<Line> {
     let bytes = area.area.unit == Unit::Bytes;
     let size = Amount { value: area.size, bytes }.to_string();
@@ -248,27 +250,26 @@ fn area_lines(model: &Model, area: &AreaView, width: usize) -> Vec<Line> {
     let [_, _, verdict, ..] = look::cells(area);
     line.push("  ".into());
     line.push(verdict);
-    line.push(said(finding, bytes).into());
-    let below = vec![Cell::from(" ".repeat(19)), course(width.saturating_sub(19))];
-    vec![line, below]
+    line.push(said(finding).into());
+    let growth = format!("{}{}  ", " ".repeat(19), growth(finding, bytes));
+    let room = width.saturating_sub(growth.chars().count());
+    vec![line, vec![growth.into(), course(room)]]
 }
 
-/// Confidence, growth with its interval, pattern and time to the limit.
-fn said(finding: &Finding, bytes: bool) -> String {
-    let hourly = |value: f64| Change { value: value * HOUR_SECS, bytes };
-    let growth = &finding.growth;
-    let mut text = format!(
-        " {}, {}/h ({} to {}), {}",
-        Share(finding.confidence),
-        hourly(growth.value),
-        hourly(growth.lower),
-        hourly(growth.upper),
-        pattern_words(finding.pattern),
-    );
+/// Confidence, pattern and time to the limit.
+fn said(finding: &Finding) -> String {
+    let mut text = format!(" {}, {}", Share(finding.confidence), pattern_words(finding.pattern));
     if let Some(time) = finding.time_to_limit {
         text += &format!(", limit in {}", Span(time.value));
     }
     text
+}
+
+/// Growth with its interval.
+fn growth(finding: &Finding, bytes: bool) -> String {
+    let hourly = |value: f64| Change { value: value * HOUR_SECS, bytes };
+    let growth = &finding.growth;
+    format!("{}/h ({} to {})", hourly(growth.value), hourly(growth.lower), hourly(growth.upper))
 }
 
 /// The part that grows fastest, of a process that was read for it.
@@ -276,7 +277,7 @@ fn part_line(target: &TargetView) -> Option<Line> {
     let (part, growth) = target.fastest_part()?;
     let bytes = part.measure != Measure::Descriptors;
     let growth = Change { value: growth * HOUR_SECS, bytes };
-    Some(vec![format!("It grows in {}, by {growth} an hour.", part.name).into()])
+    Some(vec![format!("It grows in {}: {growth} an hour.", part.name).into()])
 }
 
 /// A text in lines of this width, broken between words.

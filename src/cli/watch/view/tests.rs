@@ -88,10 +88,11 @@ fn a_leak_stands_on_top_with_its_evidence_in_a_usual_window() {
     let shown = shown(&leaking_model(), 80, 24);
     assert_eq!(shown.lines().count(), 24);
     let lines: Vec<&str> = shown.lines().collect();
-    assert_eq!(lines[0], format!("{:<57}2024-02-29 12:09:59 UTC", "memleak_exporter watch: node server.js"));
+    assert_eq!(lines[0], format!("{:<68}12:09:59 UTC", "memleak_exporter watch: node server.js"));
     assert_eq!(lines[1], "2 processes, restarted once, a sample every 100ms, for 10 min");
-    assert_eq!(lines[3], "anon       320 MB  confirmed leak 97 %, +43 MB/h (+40 MB to +47 MB), linear, lim");
-    assert!(lines[4].trim_start().starts_with('▁') && lines[4].ends_with('█'), "{}", lines[4]);
+    assert_eq!(lines[3], "anon       320 MB  confirmed leak 97 %, linear, limit in 3 h 10 min");
+    assert!(lines[4].trim_start().starts_with("+43 MB/h (+40 MB to +47 MB)  ▁"), "{}", lines[4]);
+    assert!(lines[4].ends_with('█') && lines[4].chars().count() == 80, "{}", lines[4]);
     assert!(lines[5].starts_with("fds            23  ▁▁"), "{}", lines[5]);
     assert!(shown.contains("anon: the floor rose 40 MB in 20 min, 34 of 36 steps going up"), "{shown}");
     assert_eq!(lines[23], "q quits; fast motion: each sample counts as 3 s");
