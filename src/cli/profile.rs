@@ -329,11 +329,15 @@ fn report(document: &Document<'_>) -> Report {
         Some(code) => format!("exit code {code}"),
         None => String::from("ended by a signal"),
     };
-    let samples = document.areas.first().map_or(0, |area| area.growth.samples);
+    let name = document.command.first().map_or("", String::as_str);
+    let ran = format!("{name} ran for {}, {ended}", Span(document.seconds));
+    let Some(samples) = document.areas.first().map(|area| area.growth.samples) else {
+        let remark =
+            Cell::new(format!("{ran}. It was not sampled twice: there is nothing to compare."), Tone::Quiet);
+        return Report { title: document.command.join(" "), remarks: vec![remark], ..Report::default() };
+    };
     let remark = format!(
-        "{} ran for {}, {ended}; {}. Begin and end are the lowest of the first and the last tenth of them.",
-        document.command.first().map_or("", String::as_str),
-        Span(document.seconds),
+        "{ran}; {}. Begin and end are the lowest of the first and the last tenth of them.",
         Plural { count: samples, thing: "sample" },
     );
     Report {

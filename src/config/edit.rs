@@ -251,13 +251,16 @@ fn flatten(node: &Node, path: &str, flat: &mut BTreeMap<String, String>) {
 
 /// Where scalars, and lists and mappings in brackets, begin and end.
 fn spans(text: &str) -> BTreeMap<(usize, usize), (usize, usize, usize)> {
+    let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+    let lines: Vec<usize> = [0].into_iter().chain(ends).collect();
+    let byte = |marker: &Marker| byte(text, &lines, marker);
     let mut spans = BTreeMap::new();
     let mut open = Vec::new();
     let mut parser = Parser::new_from_str(text);
     while let Some(Ok((event, span))) = parser.next_event() {
         let (start, end) = (&span.start, &span.end);
         let place = (start.line(), start.col() + 1);
-        let bytes = || Some((byte(text, start)?, byte(text, end)?));
+        let bytes = || Some((byte(start)?, byte(end)?));
         match event {
             Event::Scalar(..) => {
                 if let Some((from, to)) = bytes() {
@@ -266,10 +269,10 @@ fn spans(text: &str) -> BTreeMap<(usize, usize), (usize, usize, usize)> {
                     spans.insert(place, (from, from + length, end.line()));
                 }
             }
-            Event::SequenceStart(..) | Event::MappingStart(..) => open.push((place, byte(text, start))),
+            Event::SequenceStart(..) | Event::MappingStart(..) => open.push((place, byte(start))),
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some((place, Some(from))) = open.pop()
-                    && let Some(to) = byte(text, end)
+                    && let Some(to) = byte(end)
                     && let Some(inside) = text.get(from..to)
                     && inside.starts_with(['[', '{'])
                     && inside.ends_with([']', '}'])
@@ -284,8 +287,8 @@ fn spans(text: &str) -> BTreeMap<(usize, usize), (usize, usize, usize)> {
 }
 
 /// The byte that a position of the parser is at, which counts lines from one and characters of a line from zero.
-fn byte(text: &str, marker: &Marker) -> Option<usize> {
-    let before: usize = text.split_inclusive('\n').take(marker.line().checked_sub(1)?).map(str::len).sum();
+fn byte(text: &str, lines: &[usize], marker: &Marker) -> Option<usize> {
+    let before = *lines.get(marker.line().checked_sub(1)?)?;
     let mut characters = text.get(before..)?.char_indices().map(|(at, _)| before + at);
     Some(characters.nth(marker.col()).unwrap_or(text.len()))
 }

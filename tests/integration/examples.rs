@@ -28,7 +28,7 @@ enum Way {
     Start,
     /// What the exporter says as it starts: it must have all these words.
     Says,
-    /// What `analyze` says of the fixture.
+    /// What `analyze` says of the fixture, whatever its numbers are: a better detector has others.
     Analyzed,
     /// A configuration.
     Config,
@@ -202,7 +202,7 @@ fn try_out(block: &Block, way: Way) {
         }
         Way::Says => {
             let said = Exporter::start(&[]).process.output();
-            for line in block.text.lines() {
+            for line in block.text.lines().filter(|line| !line.is_empty()) {
                 let message = line.split("message=").nth(1).expect("a message");
                 let end = if message.starts_with('"') {
                     message[1..].find('"').map(|at| at + 2)
@@ -216,11 +216,10 @@ fn try_out(block: &Block, way: Way) {
                 }
             }
         }
-        Way::Analyzed => says(
-            block,
-            &block.text,
-            &fs::read_to_string(root().join("tests/fixtures/analyze/web.txt")).expect("it"),
-        ),
+        Way::Analyzed => {
+            let said = place.run("memleak_exporter analyze web.csv").stdout;
+            says(block, &numberless(&block.text), &numberless(&String::from_utf8_lossy(&said)));
+        }
         Way::Config => {
             let file = place.0.write("example.yml", &block.text);
             place.runs(block, &format!("memleak_exporter config check {}", file.display()));
@@ -237,6 +236,19 @@ fn try_out(block: &Block, way: Way) {
         }
         Way::Elsewhere(reason) => assert!(!reason.is_empty()),
     }
+}
+
+/// A text with every number as 0.
+fn numberless(text: &str) -> String {
+    let mut numberless = String::new();
+    for char in text.chars() {
+        match char {
+            '0'..='9' if numberless.ends_with('0') => {}
+            '0'..='9' => numberless.push('0'),
+            other => numberless.push(other),
+        }
+    }
+    numberless
 }
 
 /// Every line of an example must be said, in this order; `…` stands for anything, blanks for any number of them.

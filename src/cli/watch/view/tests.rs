@@ -57,7 +57,7 @@ fn snapshot(at: Seconds, areas: Vec<AreaView>) -> Arc<Snapshot> {
         parts: Vec::new(),
         parts_read_at: None,
     };
-    Arc::new(Snapshot { tick: 1, taken_at: at, targets: vec![target], member_count: 1 })
+    Arc::new(Snapshot { tick: 1, taken_at: at, targets: vec![target], ..Snapshot::default() })
 }
 
 fn shown(model: &Model, width: usize, height: usize) -> String {
