@@ -1,16 +1,25 @@
 //! The command line, from arguments to an exit code. Each subcommand is one file.
 //!
-//! Exit codes: 0 all is well, 1 it could not start or failed while running, 2 the command line is wrong, 78 (`EX_CONFIG`)
-//! the configuration is wrong.
+//! Exit codes: 0 all is well, 1 it could not start or failed while running, 2 the command line is wrong, 3 something grew
+//! by more than it may, 78 (`EX_CONFIG`) the configuration is wrong. `profile` hands on the code of its command.
 
 pub mod analyze;
+mod config;
+mod demo;
+mod look;
+mod output;
+mod profile;
 pub mod serve;
+mod shipped;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 /// The command line is wrong; nothing was started. The code of clap's own complaints.
 const EXIT_USAGE: u8 = 2;
+/// Something grew by more than it may.
+const EXIT_GREW: u8 = 3;
 /// The configuration is wrong; nothing was started.
 const EXIT_CONFIG: u8 = 78;
 
@@ -19,6 +28,7 @@ const EXIT_CONFIG: u8 = 78;
 /// Without any flag it watches every process of this machine, every 3 seconds, and serves the verdicts on port 10099.
 #[derive(Debug, Parser)]
 #[command(name = "memleak_exporter", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
+#[command(after_help = EXIT_CODES)]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -26,11 +36,52 @@ struct CommandLine {
     serve: serve::ServeArguments,
 }
 
+/// What `--help` says of exit codes.
+const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 it could not start, or failed while running; 2 the command line is \
+wrong; 3 something grew by more than --max-growth; 78 the configuration is wrong. `profile` hands on the code of its \
+command.";
+
 /// What to do instead of watching.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Judge recorded series, as the exporter would have judged them, and print the verdicts.
     Analyze(analyze::AnalyzeArguments),
+    /// Watch a few small programs, some of which leak, in fast motion: verdicts within a minute.
+    Demo(demo::DemoArguments),
+    /// Watch one program live on the terminal, without any server.
+    Watch(watch::WatchArguments),
+    /// Run a command and say what grew between its beginning and its end.
+    Profile(profile::ProfileArguments),
+    /// Show, check, begin or change a configuration.
+    Config(config::ConfigArguments),
+    /// Print the alerting rules for Prometheus.
+    Rules(shipped::RulesArguments),
+    /// Print the dashboards for Grafana.
+    Dashboards(shipped::DashboardsArguments),
+    /// Print what a shell needs to complete this command line.
+    Completions(shipped::CompletionsArguments),
+    /// Print the manual page.
+    Man(shipped::ManArguments),
+    /// A program of the demonstration.
+    #[command(hide = true)]
+    DemoProgram(demo::ProgramArguments),
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Analyze(analyze) => analyze.run(),
+            Self::Demo(demo) => demo.run(),
+            Self::Watch(watch) => watch.run(),
+            Self::Profile(profile) => profile.run(),
+            Self::Config(config) => config.run(),
+            Self::Rules(rules) => rules.run(),
+            Self::Dashboards(dashboards) => dashboards.run(),
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
+            Self::DemoProgram(program) => program.run(),
+        }
+    }
 }
 
 /// Why a command ended badly.
@@ -40,6 +91,10 @@ pub(crate) enum Failure {
     Usage(anyhow::Error),
     /// The configuration is wrong: all its mistakes.
     Config(String),
+    /// Something grew by more than it may.
+    Grew(String),
+    /// A command that was run for somebody ended with this code, and has said why.
+    Code(u8),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -55,7 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Some(Command::Analyze(analyze)) => analyze.run(),
+        Some(command) => command.run(),
         None => arguments.serve.run(),
     };
     match outcome {
@@ -68,6 +123,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             complain(&mistakes);
             ExitCode::from(EXIT_CONFIG)
         }
+        Err(Failure::Grew(what)) => {
+            complain(&format!("memleak_exporter: {what}"));
+            ExitCode::from(EXIT_GREW)
+        }
+        Err(Failure::Code(code)) => ExitCode::from(code),
         Err(Failure::Other(error)) => {
             complain(&format!("memleak_exporter: {error:#}"));
             ExitCode::FAILURE

@@ -42,6 +42,24 @@ pub enum Place {
     Environment,
 }
 
+impl Place {
+    /// The line; 0 where it has none.
+    pub(super) const fn line(self) -> usize {
+        match self {
+            Self::At { line, .. } => line,
+            Self::File | Self::Environment => 0,
+        }
+    }
+
+    /// The column; 0 where it has none.
+    pub(super) const fn column(self) -> usize {
+        match self {
+            Self::At { column, .. } => column,
+            Self::File | Self::Environment => 0,
+        }
+    }
+}
+
 impl ConfigErrors {
     /// Sorts the problems by place.
     pub(super) fn new(file_name: &str, mut problems: Vec<Problem>) -> Self {

@@ -94,13 +94,6 @@ fn place(marker: &Marker) -> Place {
     Place::At { line: marker.line(), column: marker.col() + 1 }
 }
 
-fn line(place: Place) -> usize {
-    match place {
-        Place::At { line, .. } => line,
-        Place::File | Place::Environment => 0,
-    }
-}
-
 type Step = Result<(), (Place, String)>;
 
 #[derive(Default)]
@@ -251,7 +244,7 @@ impl Builder {
                         self.problems.push(Problem { place, key: join(&self.path(), &key), message });
                     }
                     None => {
-                        open.written.insert(key.clone(), line(place));
+                        open.written.insert(key.clone(), place.line());
                         entries.push(Entry { key, place, value: node });
                     }
                 }
