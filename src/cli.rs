@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well, 1 it could not start or failed while running, 2 the command line is wrong, 78 (`EX_CONFIG`)
 //! the configuration is wrong.
 
+mod access;
 pub mod analyze;
 pub mod serve;
 

@@ -10,7 +10,7 @@ mod amount;
 mod attribution;
 mod collectors;
 mod directories;
-mod duration;
+pub(crate) mod duration;
 mod errors;
 mod judged;
 mod keys;
@@ -35,6 +35,8 @@ pub use self::{
     errors::{ConfigErrors, Place, Problem},
     judged::Judged,
 };
+
+pub(crate) use self::otlp::http_url;
 
 use crate::{budget::Budget, severity::Table};
 use regex::Regex;

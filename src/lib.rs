@@ -13,6 +13,7 @@
 //! - [`budget`]: plain rules beside the model and their numbers in the presets, as data.
 //! - [`severity`]: how much a finding matters, as a table of rows, as data.
 //! - [`config`]: what was meant by the configuration; what was written is read there too, all its errors at once.
+//! - `fetch` asks others over HTTP: one request, bounded, with credentials from files.
 //! - [`collect`] reads the world and returns samples. It computes no rate and remembers no previous value.
 //! - [`series`] remembers an area's past in bounded memory.
 //! - [`detect`] is a pure function of the series: no clock, no file, no global, no log.
@@ -33,6 +34,7 @@ pub mod inbox;
 pub mod budget;
 pub mod severity;
 pub mod config;
+pub(crate) mod fetch;
 pub mod collect;
 pub mod series;
 pub mod detect;

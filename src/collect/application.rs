@@ -5,13 +5,11 @@
 //! start make itself: where the start is told, another one is a restart. One that tells nothing at all any more keeps its
 //! values for some minutes, as a late collector's targets do, and is then taken for gone.
 
-mod client;
 mod exposition;
 mod pull;
 mod table;
 
 use self::{
-    client::{Client, MOST_PAGE_BYTES},
     exposition::{Exposition, Told},
     pull::{Answer, Means, Patience, Pull, number},
     table::{Index, Role, TABLE},
@@ -23,6 +21,7 @@ use crate::{
         applications::{ApplicationArea, Origin, without_query},
         selector::Selector,
     },
+    fetch::Client,
     sample::{
         Area, Batch, Counter, Counts, Generation, Identity, Kind, Limit, LimitSource, Member, Sample,
         Seconds, SourceOutcome, Target, TargetInfo, Unit,
@@ -38,6 +37,10 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
+/// A page of metrics; that of a service with ten thousand series has 1 MB.
+const MOST_PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// By which keys an application's credentials are set.
+const CREDENTIALS: &str = "`basic_auth` or `bearer_token_file`";
 /// The name of this collector.
 pub const NAME: &str = "application";
 /// Areas that are judged wherever they are told.
@@ -193,8 +196,8 @@ impl Asked {
     /// Asks the endpoint and all documents at once.
     async fn ask(&mut self, index: &Index, spawn: Spawn, timeout: Duration) -> Reading {
         let Self { application, client, documents, patience, .. } = self;
-        let client =
-            &*client.get_or_insert_with(|| Client::new(&application.access, application.is_over_tls()));
+        let client = &*client
+            .get_or_insert_with(|| Client::new(&application.access, application.is_over_tls(), CREDENTIALS));
         let selectors: Vec<&Selector> = application.selectors().collect();
         let page = async {
             let url = application.prometheus.as_ref()?;
