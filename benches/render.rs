@@ -86,7 +86,7 @@ fn target(number: u32) -> TargetView {
 
 fn snapshot(targets: u32) -> Snapshot {
     let targets = (0..targets).map(target).collect();
-    Snapshot { tick: 1, taken_at: 1_700_000_000.0, targets, member_count: 1 }
+    Snapshot { tick: 1, taken_at: 1_700_000_000.0, targets, member_count: 1, ..Snapshot::default() }
 }
 
 fn page(snapshot: &Snapshot, layout: Layout, length_before: usize) -> Vec<u8> {

@@ -23,9 +23,11 @@ mod reader;
 pub mod selector;
 mod sensitivity;
 mod severity;
+pub mod shown;
 pub(crate) mod size;
 mod tree;
 mod variables;
+pub mod web;
 
 #[cfg(test)]
 mod fixtures;

@@ -17,4 +17,5 @@ pub mod episode;
 pub mod judge;
 pub mod explain;
 pub mod attribution;
+pub mod advice;
 pub mod budget;

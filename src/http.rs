@@ -1,4 +1,5 @@
-//! The HTTP side: the listener, who may ask for what, the routes and the page for people.
+//! The HTTP side: the listener, TLS and users, who may ask for what, the routes, the page for people and the API for
+//! programs.
 //!
 //! It samples nothing and judges nothing: every answer is made from what [`Pages`] holds ready. [`bind`] takes the
 //! addresses before anything else runs, so that a taken port is an error of the start and not of the first scrape;
@@ -9,7 +10,10 @@
 
 pub(crate) mod access;
 mod answer;
+mod api;
 mod body;
+mod door;
+mod gate;
 mod grpc;
 mod listener;
 mod otlp;
@@ -22,6 +26,7 @@ mod seats;
 mod serve;
 mod site;
 
+pub use door::{Door, NoteReading, ReadWebFile};
 pub use listener::{Bound, bind};
 
 use crate::{export::prometheus::selection::Selection, inbox::Inbox, snapshot::Snapshot};
@@ -47,7 +52,7 @@ pub struct ListenOptions {
     pub max_requests: usize,
     /// `--web.enable-lifecycle`: allow POST `/-/reload`, from loopback.
     pub enable_lifecycle: bool,
-    /// `--web.remote-read`: let clients beyond loopback read the page too.
+    /// `--web.remote-read`: let clients beyond loopback read the page and the API too.
     pub remote_read: bool,
     /// `--otlp.listen-address`: where OTLP over gRPC is taken in, as in `addresses`; nowhere if empty.
     pub otlp_addresses: Vec<String>,

@@ -12,6 +12,7 @@
 //! - [`inbox`]: what programs push, the last value of each area, between the listener and the next tick.
 //! - [`budget`]: plain rules beside the model and their numbers in the presets, as data.
 //! - [`severity`]: how much a finding matters, as a table of rows, as data.
+//! - [`web`]: TLS, users and the rate of requests, as data.
 //! - [`config`]: what was meant by the configuration; what was written is read there too, all its errors at once.
 //! - `fetch` asks others over HTTP: one request, bounded, with credentials from files.
 //! - [`collect`] reads the world and returns samples. It computes no rate and remembers no previous value.
@@ -33,6 +34,7 @@ pub mod sample;
 pub mod inbox;
 pub mod budget;
 pub mod severity;
+pub mod web;
 pub mod config;
 pub(crate) mod fetch;
 pub mod collect;

@@ -10,6 +10,7 @@ mod pages;
 mod present;
 pub mod reload;
 mod report;
+mod standing;
 mod storage;
 mod tick;
 mod watch;
@@ -17,13 +18,13 @@ mod workers;
 
 use crate::{
     collect::{ALL, host::HostFacts, paths::Paths, push},
-    config::{Config, NameSource, OtlpTemporality},
+    config::{self, Config, NameSource, OtlpTemporality},
     export::{
         exposition::Exposition,
         otlp::{self, Pusher, Temporality},
         own::{BuildInfo, Own, Start},
     },
-    http::{self, ListenOptions},
+    http::{self, Door, ListenOptions},
     inbox::Inbox,
 };
 use anyhow::{Context as _, anyhow};
@@ -33,7 +34,7 @@ use reload::{Pushing, Reloader};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -59,6 +60,8 @@ pub struct Options {
     pub listen: ListenOptions,
     /// Where the kernel's trees are.
     pub paths: Paths,
+    /// The web file, if one was named: TLS, users, headers and the rate of requests.
+    pub web_file: Option<PathBuf>,
     /// Where to keep what was learned, if it is to be kept.
     pub storage_path: Option<PathBuf>,
     /// The collectors that run.
@@ -100,6 +103,9 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
         own.state_is_kept();
     }
     own.graded_by(config.severity.as_ref());
+    let door = open_door(options.web_file.as_deref(), &own)?;
+    let scheme = if door.speaks_tls() { "https" } else { "http" };
+    let bound = bound.behind(door);
     let exposition = Arc::new(Exposition::new(Arc::clone(&own)));
     let pusher = build_pusher(&config, &facts, &own)?;
     let inbox: Arc<Inbox> = Arc::default();
@@ -113,7 +119,8 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
         storage,
     };
     let ticker = Ticker::new(&config, surroundings, pusher).context("cannot start the collectors")?;
-    introduce(&options, &config, &facts, &bound.local_addresses());
+    introduce(&options, &config, &facts);
+    say_where(&options.listen, scheme, &bound.local_addresses());
     for address in bound.otlp_addresses() {
         tracing::info!(%address, "taking in OTLP over gRPC");
     }
@@ -154,6 +161,20 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     }
     tracing::info!("stopped");
     served
+}
+
+/// The door by the web file; without one it stands open.
+fn open_door(file: Option<&Path>, own: &Arc<Own>) -> anyhow::Result<Door> {
+    let Some(file) = file.map(Path::to_owned) else { return Ok(Door::default()) };
+    let own = Arc::clone(own);
+    let note = Box::new(move |is_good| own.web_file_read(is_good));
+    let door = Door::new(Arc::new(move || config::web::load(&file)), note)?;
+    if door.wants_passwords() && !door.speaks_tls() {
+        tracing::warn!(
+            "passwords come over unencrypted connections; a tls_server_config in the web file changes that"
+        );
+    }
+    Ok(door)
 }
 
 /// The directory with the state, and a clock that goes on from it.
@@ -227,7 +248,7 @@ fn build_info() -> BuildInfo {
 }
 
 /// Says in a few lines what is watched and where to look.
-fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &[SocketAddr]) {
+fn introduce(options: &Options, config: &Config, facts: &HostFacts) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         host = %facts.name,
@@ -269,11 +290,15 @@ fn introduce(options: &Options, config: &Config, facts: &HostFacts, addresses: &
     if let Some(otlp) = &config.otlp {
         tracing::info!(protocol = ?otlp.protocol, interval = ?otlp.interval, "pushing by OTLP");
     }
-    let prefix = prefix(&options.listen);
+}
+
+/// Says under which addresses it can be asked.
+fn say_where(listen: &ListenOptions, scheme: &str, addresses: &[SocketAddr]) {
+    let prefix = prefix(listen);
     for address in addresses {
         let host = if address.ip().is_unspecified() { String::from("localhost") } else { host_of(address) };
-        let base = format!("http://{host}:{}{prefix}", address.port());
-        let metrics = format!("{base}{}", options.listen.telemetry_path);
+        let base = format!("{scheme}://{host}:{}{prefix}", address.port());
+        let metrics = format!("{base}{}", listen.telemetry_path);
         tracing::info!(%address, metrics, page = format!("{base}/"), "listening");
     }
 }

@@ -180,7 +180,8 @@ impl Member {
 }
 
 /// What the kernel, or the application itself, counts since the member is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Counter {
     /// Processes that were killed for want of memory.
     OomKills,
@@ -283,6 +284,7 @@ impl Counts {
 
 /// Which rule sets a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LimitSource {
     /// The nearest of the control group's ancestors.
     Cgroup,

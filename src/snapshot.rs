@@ -10,6 +10,7 @@ use crate::{
         finding::Finding,
     },
     sample::{Area, Counts, Limit, Measure, Seconds, Target, TargetInfo},
+    severity::Table,
 };
 use std::sync::Arc;
 
@@ -24,6 +25,88 @@ pub struct Snapshot {
     pub targets: Vec<TargetView>,
     /// How many processes were seen.
     pub member_count: usize,
+    /// How the exporter itself stands.
+    pub standing: Standing,
+}
+
+/// How the exporter itself stands. What is large in it is shared between snapshots.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// When it was started, in wall-clock seconds.
+    pub started_at: Seconds,
+    /// The collectors that run.
+    pub collectors: Vec<CollectorView>,
+    /// Whether a newer configuration was refused, and the one before it is still in force.
+    pub is_reload_refused: bool,
+    /// The configuration in force with all its defaults, without secrets; null before the first tick.
+    pub configuration: Arc<serde_json::Value>,
+    /// The configured table by which findings are graded; none for the built-in one.
+    pub severity: Option<Arc<Table>>,
+    /// The episodes that ended since the start, the last ones, in the order of their ends.
+    pub ended: Arc<Vec<EndedEpisode>>,
+    /// The target that the exporter's own process belongs to, where it is watched.
+    pub own_target: Option<Arc<Target>>,
+}
+
+/// A collector as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectorView {
+    /// Its name.
+    pub name: &'static str,
+    /// How it fared when it was heard of last.
+    pub state: CollectorState,
+    /// When its last batch came, in wall-clock seconds.
+    pub delivered_at: Option<Seconds>,
+    /// How long that batch took.
+    pub took_secs: Option<f64>,
+    /// Why it failed, while it fails.
+    pub error: Option<Arc<str>>,
+}
+
+/// How a collector fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CollectorState {
+    /// It was not heard of yet.
+    Waiting,
+    /// It delivers.
+    Works,
+    /// It misses its time.
+    Late,
+    /// It cannot deliver.
+    Fails,
+    /// Its thread is gone, and will be started again.
+    Dead,
+}
+
+impl CollectorState {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Works => "works",
+            Self::Late => "late",
+            Self::Fails => "fails",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// An episode that is over.
+#[derive(Clone, Debug)]
+pub struct EndedEpisode {
+    /// Of which target.
+    pub target: Arc<Target>,
+    /// Of which area.
+    pub area: Area,
+    /// Of which process, of a process.
+    pub pid: Option<u32>,
+    /// The episode, with wall-clock times.
+    pub episode: Episode,
+    /// When it ended, in wall-clock seconds.
+    pub ended_at: Seconds,
+    /// The verdict that ended it; none when the process ended or is no longer judged.
+    pub finding: Option<Finding>,
 }
 
 /// A target as it is shown.

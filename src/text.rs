@@ -31,6 +31,26 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// A text for Markdown that is neither markup nor the end of a cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Markdown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Markdown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '#' | '~' | '!' => {
+                    f.write_char('\\')?;
+                    f.write_char(c)?;
+                }
+                c if c.is_control() => f.write_char(char::REPLACEMENT_CHARACTER)?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A count with its noun: `1 area`, `2 areas`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plural {
@@ -198,6 +218,11 @@ mod tests {
             escaped,
             "&lt;script&gt;alert(&#39;x&#39;) &amp; &quot;y&quot;\u{fffd}\u{fffd}&lt;/script&gt;"
         );
+    }
+
+    #[test]
+    fn no_text_becomes_markup_in_markdown_either() {
+        assert_eq!(Markdown("a|b_c\n<img>").to_string(), "a\\|b\\_c\u{fffd}\\<img\\>");
     }
 
     #[test]

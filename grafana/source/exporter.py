@@ -78,10 +78,15 @@ def headline():
             thresholds=steps(PLAIN),
         ),
         stat(
-            ("Refused configurations", "Exporters whose last reload was refused; the configuration before stays in force."),
+            ("Refused configurations", "Configurations and web files that were refused; what was read before stays in force."),
             "none",
             "no exporter",
-            [now(f"sum({select('memleak_exporter_config_last_reload_successful')} == bool 0)")],
+            [
+                now(
+                    f"sum({select('memleak_exporter_config_last_reload_successful')} == bool 0)"
+                    f" + (sum({select('memleak_exporter_web_config_last_reload_successful')} == bool 0) or vector(0))"
+                )
+            ],
             thresholds=steps(FINE, (1, BAD)),
         ),
     ]

@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::{
     collect::{self, paths::Paths},
-    config::{Config, ConfigErrors},
+    config::{self, Config},
     http::ListenOptions,
     run::{self, Options, logging, reload},
 };
@@ -17,7 +17,7 @@ pub(super) struct ServeArguments {
     /// Configuration file (YAML). Without one everything has its default.
     #[arg(long = "config.file", value_name = "FILE")]
     config_file: Option<PathBuf>,
-    /// Check the configuration, say all that is wrong with it, and end: 0 if it is good, 78 if not.
+    /// Check the configuration and the web file, say all that is wrong with them, and end: 0 if they are good, 78 if not.
     #[arg(long = "config.check")]
     config_check: bool,
     /// Address to listen on; may be repeated.
@@ -26,6 +26,10 @@ pub(super) struct ServeArguments {
     /// Use the sockets that systemd hands over instead.
     #[arg(long = "web.systemd-socket")]
     systemd_socket: bool,
+    /// File with TLS, users, headers and the rate of requests, as Prometheus' own exporters read it. Read again when it
+    /// changes.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config_file: Option<PathBuf>,
     /// Path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     telemetry_path: String,
@@ -41,7 +45,8 @@ pub(super) struct ServeArguments {
     /// Allow a reload by POST to /-/reload, from this machine.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
-    /// Show the page to other machines too. Metrics and health are always shown to them, anything else never.
+    /// Show the page and the API to other machines too, without asking who they are. Metrics and health are always shown
+    /// to them.
     #[arg(long = "web.remote-read")]
     remote_read: bool,
     /// Address on which to take in OTLP over gRPC, usually 127.0.0.1:4317; may be repeated. Off by default. OTLP over
@@ -74,13 +79,26 @@ impl ServeArguments {
     pub(super) fn run(self) -> Result<(), Failure> {
         let listen = self.listen();
         listen.check().map_err(Failure::Usage)?;
-        let config = reload::read(self.config_file.as_deref())
-            .map_err(|errors: ConfigErrors| Failure::Config(errors.to_string()))?;
+        let config = self.read_files().map_err(Failure::Config)?;
         if self.config_check {
-            return Self::praise(self.config_file.as_ref());
+            return self.praise();
         }
         logging::start(self.log_level, self.log_format).map_err(Failure::Other)?;
         self.start(listen, config)
+    }
+
+    /// The configuration, or all the mistakes in it and in the web file.
+    fn read_files(&self) -> Result<Config, String> {
+        let config = reload::read(self.config_file.as_deref()).map_err(|errors| errors.to_string());
+        let web = match &self.web_config_file {
+            Some(file) => config::web::load(file).web.map(drop),
+            None => Ok(()),
+        };
+        match (config, web) {
+            (Ok(config), Ok(())) => Ok(config),
+            (Err(mistakes), Ok(())) | (Ok(_), Err(mistakes)) => Err(mistakes),
+            (Err(mistakes), Err(others)) => Err(format!("{mistakes}\n{others}")),
+        }
     }
 
     fn start(self, listen: ListenOptions, config: Config) -> Result<(), Failure> {
@@ -90,6 +108,7 @@ impl ServeArguments {
             listen,
             paths,
             storage_path: self.storage_path,
+            web_file: self.web_config_file,
             collectors: self.collectors.names,
         };
         run::run(options, config).map_err(Failure::Other)
@@ -109,10 +128,16 @@ impl ServeArguments {
         }
     }
 
-    fn praise(file: Option<&PathBuf>) -> Result<(), Failure> {
-        let what = file.map_or_else(|| String::from("the environment"), |file| file.display().to_string());
-        writeln!(std::io::stdout(), "{what}: the configuration is good")
-            .map_err(|error| Failure::Other(error.into()))
+    fn praise(&self) -> Result<(), Failure> {
+        let what = self
+            .config_file
+            .as_ref()
+            .map_or_else(|| String::from("the environment"), |file| file.display().to_string());
+        let mut praise = format!("{what}: the configuration is good\n");
+        if let Some(file) = &self.web_config_file {
+            praise.push_str(&format!("{}: the web file is good\n", file.display()));
+        }
+        write!(std::io::stdout(), "{praise}").map_err(|error| Failure::Other(error.into()))
     }
 }
 

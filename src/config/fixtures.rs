@@ -190,6 +190,42 @@ fn paths(node: &tree::Node, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Whether a shown configuration has a value at this path: of a list in any item, of a section with free keys in any.
+fn has_key(shown: &serde_json::Value, path: &[&str]) -> bool {
+    let Some((part, rest)) = path.split_first() else { return !shown.is_null() };
+    let found = |name: &str| shown.get(name).unwrap_or(&serde_json::Value::Null).clone();
+    match part.strip_suffix("[]") {
+        Some(list) => {
+            found(list).as_array().is_some_and(|items| items.iter().any(|item| has_key(item, rest)))
+        }
+        None if *part == "*" => {
+            shown.as_object().is_some_and(|free| free.values().any(|value| has_key(value, rest)))
+        }
+        None => has_key(&found(part), rest),
+    }
+}
+
+#[test]
+fn every_key_is_shown_and_no_secret() {
+    let config =
+        written::parse(&uncommented(&sample()), "sample.yml", &|_| None).expect("its examples are right");
+    let shown = config.shown();
+    // What a target's own preset says is in its thresholds; the sample puts the general one out of force.
+    let is_merged = |key: &str| matches!(key, "sensitivity" | "targets[].sensitivity");
+    let is_shown = |key: &str| has_key(&shown, &key.split('.').collect::<Vec<_>>());
+    let missing: Vec<&&str> = keys::KEYS.iter().filter(|key| !is_merged(key) && !is_shown(key)).collect();
+    assert!(missing.is_empty(), "{missing:?} in {shown:#}");
+    let text = format!("otlp: {{headers: {{api-key: {SECRET}}}}}");
+    let shown = written::parse(&text, "a.yml", &|_| None).expect("right").shown().to_string();
+    assert!(shown.contains("\"api-key\":\"<secret>\"") && !shown.contains(SECRET), "{shown}");
+    let text = format!(
+        "applications: [{{name: a, prometheus: 'http://h/m?k={SECRET}', areas: [{{name: b, json: 'http://h/j?k={SECRET}'}}, \
+         {{name: c, command: [ask, -p, {SECRET}]}}]}}]"
+    );
+    let shown = written::parse(&text, "a.yml", &|_| None).expect("right").shown().to_string();
+    assert!(shown.contains("http://h/j") && shown.contains("\"ask\"") && !shown.contains(SECRET), "{shown}");
+}
+
 #[test]
 fn the_otlp_example_of_the_sample_shows_the_defaults() {
     let config =

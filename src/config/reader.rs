@@ -67,11 +67,19 @@ impl<'a> Field<'a> {
 
     /// The section of a fixed set of keys; `schema` is its path in [`keys::KEYS`]. Nothing written is an empty section.
     pub(super) fn section(&self, schema: &str, problems: &mut Problems) -> Option<Section<'a>> {
+        self.section_of(&keys::of_section(schema), &|key| keys::instead(schema, key), problems)
+    }
+
+    /// The same for a file of another schema: the keys that it takes, and what to do about another one.
+    pub(super) fn section_of(
+        &self,
+        known: &[&str],
+        instead: &dyn Fn(&str) -> String,
+        problems: &mut Problems,
+    ) -> Option<Section<'a>> {
         let section = self.mapping(problems, "keys with their values")?;
-        let known = keys::of_section(schema);
         for entry in section.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let message = format!("unknown key; {}", keys::instead(schema, &entry.key));
-            section.wrong_key(entry, problems, message);
+            section.wrong_key(entry, problems, format!("unknown key; {}", instead(&entry.key)));
         }
         Some(section)
     }
@@ -249,6 +257,11 @@ impl<'a> Section<'a> {
     /// The field of a key, if it is written.
     pub(super) fn field(&self, key: &str) -> Option<Field<'a>> {
         self.fields().find_map(|(entry, field)| (entry.key == key).then_some(field))
+    }
+
+    /// Whether nothing is written in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// All of its keys with their fields.

@@ -155,7 +155,8 @@ impl Files<'_> {
     }
 }
 
-fn text_of(path: &Path, file_name: &str) -> Result<String, ConfigErrors> {
+/// The text of a file of at most 1 MiB.
+pub(super) fn text_of(path: &Path, file_name: &str) -> Result<String, ConfigErrors> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
@@ -175,7 +176,7 @@ fn text_of(path: &Path, file_name: &str) -> Result<String, ConfigErrors> {
 }
 
 /// Why a file cannot be read, and what to do.
-fn unreadable(error: &io::Error) -> String {
+pub(super) fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "does not exist; create it or correct the path".into(),
         ErrorKind::PermissionDenied => {

@@ -252,6 +252,9 @@ pub mod own {
     /// When the last good one was loaded.
     pub const RELOAD_TIMESTAMP: Metric = metric!("memleak_exporter_config_last_reload_success_timestamp_seconds", "memleak.exporter.config.last_reload_success_timestamp", "s", Gauge, Source::Own, [],
         "When the configuration in force was loaded, in Unix time.");
+    /// Whether the web file in place is in force.
+    pub const WEB_RELOAD_SUCCESSFUL: Metric = metric!("memleak_exporter_web_config_last_reload_successful", "memleak.exporter.web_config.last_reload_successful", "", Gauge, Source::Own, [],
+        "1 if the web file was good when it was read last; at 0 the previous one stays in force. Absent without --web.config.file.");
     /// A row's least confidence.
     pub const SEVERITY_CONFIDENCE: Metric = metric!("memleak_exporter_severity_confidence_ratio", "memleak.exporter.severity.confidence", "1", Gauge, Source::Own, ["row", "level"],
         "The least confidence that a row of the configured table of severities asks for; rows are tried from 1 on. Absent with the built-in table, as are all of its conditions.");
@@ -283,7 +286,7 @@ pub mod own {
     /// All of them; the registry adds the `process_*` metrics of the exporter itself.
     pub const ALL: &[&Metric] = &[
         &BUILD_INFO, &LAST_TICK, &TICKS, &INTERVAL, &COLLECTOR_SUCCESS, &COLLECTOR_DURATION, &COLLECTOR_ERRORS, &SOURCE_SUCCESS, &DETECT_DURATION,
-        &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP,
+        &DROPPED, &AREAS_JUDGED, &GROWTH, &CONFIDENCE, &DETECTION_DELAY, &RELOAD_SUCCESSFUL, &RELOAD_TIMESTAMP, &WEB_RELOAD_SUCCESSFUL,
         &SEVERITY_CONFIDENCE, &SEVERITY_TIME_TO_LIMIT, &SEVERITY_GROWTH, &OTLP_EXPORTS, &OTLP_QUEUE, &STORAGE_LAST_SAVE, &STORAGE_FAILURES, &STORAGE_LEFT_OUT, &HTTP_REQUESTS,
     ];
 }

@@ -146,6 +146,7 @@ pub struct Own {
     judging: Judging,
     reload_successful: IntGauge,
     reloaded_at: Gauge,
+    web_reload_successful: GaugeVec,
     severity: Grading,
     otlp: OtlpStats,
     storage: Storage,
@@ -200,6 +201,7 @@ impl Own {
             judging: Judging::new(&registry)?,
             reload_successful: int_gauge(&registry, &own::RELOAD_SUCCESSFUL)?,
             reloaded_at: gauge(&registry, &own::RELOAD_TIMESTAMP)?,
+            web_reload_successful: gauges(&registry, &own::WEB_RELOAD_SUCCESSFUL)?,
             severity: Grading {
                 confidence: gauges(&registry, &own::SEVERITY_CONFIDENCE)?,
                 time_to_limit: gauges(&registry, &own::SEVERITY_TIME_TO_LIMIT)?,
@@ -308,6 +310,17 @@ impl Own {
     /// A new configuration was refused; the one before stays in force.
     pub fn reload_failed(&self) {
         self.reload_successful.set(0);
+    }
+
+    /// Whether the last configuration that was to come into force was refused.
+    #[must_use]
+    pub fn is_reload_refused(&self) -> bool {
+        self.reload_successful.get() == 0
+    }
+
+    /// The web file was read; whether it was good.
+    pub fn web_file_read(&self, is_good: bool) {
+        self.web_reload_successful.with_label_values::<&str>(&[]).set(f64::from(u8::from(is_good)));
     }
 
     /// Findings are graded by this table from now on; none is the built-in one.

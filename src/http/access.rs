@@ -2,7 +2,8 @@
 //!
 //! Without authentication only the machine itself is trusted: a client from beyond loopback gets the metrics and the
 //! two health checks, as from any exporter. The rest names programs and their troubles (the page) or changes
-//! something (the reload).
+//! something (the reload). Who has shown a password or a verified certificate may read everything, from wherever; to
+//! change something remains with the machine itself.
 //!
 //! Two things can make a stranger look like loopback, and both are refused. A reverse proxy on the same machine
 //! speaks for strangers, so a request that says it was forwarded counts as remote. A web page in a browser on the
@@ -27,6 +28,8 @@ pub(super) enum Audience {
     Everyone,
     /// Readers: this machine, or everyone where reading from afar is allowed.
     Readers,
+    /// Those who may tell of their own memory: this machine, and who is known.
+    Pushers,
     /// Those who may change something: this machine alone.
     Changers,
 }
@@ -40,6 +43,8 @@ pub(super) struct Client<'a> {
     pub(super) headers: &'a HeaderMap,
     /// The host named in the request line itself, which a proxy's client may do.
     pub(super) uri_host: Option<&'a str>,
+    /// Whether it has shown who it is. No page can make a browser do so under a name that a stranger owns.
+    pub(super) is_known: bool,
 }
 
 /// The rule, from the flags.
@@ -52,7 +57,10 @@ pub(super) struct Rule {
 }
 
 const NOT_FROM_AFAR: &str = "Only this machine may read this. The metrics, /-/healthy and /-/ready are open to all; \
-     to let everyone who can connect read the rest, start the exporter with --web.remote-read.";
+     to let everyone who can connect read the rest, start the exporter with --web.remote-read; to let some do so, \
+     give them passwords or certificates in a --web.config.file.";
+const NO_PUSH_FROM_AFAR: &str = "Only this machine may push. To take in what others push, start the exporter with a web \
+     file (--web.config.file) that names users or verifies certificates.";
 const NO_CHANGE_FROM_AFAR: &str = "Only this machine may change anything: send the request from the machine on which \
      the exporter runs, to its loopback address and not through a proxy.";
 const UNKNOWN_NAME: &str = "The exporter is not known by the name in the Host header. Ask for it as localhost, as \
@@ -68,12 +76,16 @@ impl Rule {
     pub(super) fn admit(&self, audience: Audience, client: &Client<'_>) -> Result<(), &'static str> {
         match audience {
             Audience::Everyone => Ok(()),
-            Audience::Readers if self.remote_read => Ok(()),
+            Audience::Readers if self.remote_read || client.is_known => Ok(()),
             Audience::Readers if !client.is_local() => Err(NOT_FROM_AFAR),
+            // A browser sends a password along that it knows, whoever wrote the page.
+            Audience::Pushers if client.is_known && client.is_of_same_origin() => Ok(()),
+            Audience::Pushers if !client.is_local() => Err(NO_PUSH_FROM_AFAR),
             Audience::Changers if !client.is_local() => Err(NO_CHANGE_FROM_AFAR),
-            Audience::Readers | Audience::Changers if !self.knows_host(client) => Err(UNKNOWN_NAME),
-            Audience::Changers if !client.is_of_same_origin() => Err(OTHER_ORIGIN),
-            Audience::Readers | Audience::Changers => Ok(()),
+            _ if !self.knows_host(client) => Err(UNKNOWN_NAME),
+            Audience::Readers => Ok(()),
+            Audience::Pushers | Audience::Changers if !client.is_of_same_origin() => Err(OTHER_ORIGIN),
+            Audience::Pushers | Audience::Changers => Ok(()),
         }
     }
 
@@ -136,6 +148,7 @@ mod tests {
         peer: &'static str,
         headers: &'static [(&'static str, &'static str)],
         rule: Rule,
+        is_known: bool,
     }
 
     impl Case {
@@ -145,12 +158,17 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect();
-            let client = Client { peer: self.peer.parse().unwrap(), headers: &headers, uri_host: None };
+            let client = Client {
+                peer: self.peer.parse().unwrap(),
+                headers: &headers,
+                uri_host: None,
+                is_known: self.is_known,
+            };
             self.rule.admit(audience, &client).is_ok()
         }
     }
 
-    fn check(peer: &'static str, headers: &'static [(&'static str, &'static str)], expected: [bool; 3]) {
+    fn check(peer: &'static str, headers: &'static [(&'static str, &'static str)], expected: [bool; 4]) {
         check_under(Rule::default(), peer, headers, expected);
     }
 
@@ -159,28 +177,46 @@ mod tests {
         rule: Rule,
         peer: &'static str,
         headers: &'static [(&'static str, &'static str)],
-        expected: [bool; 3],
+        expected: [bool; 4],
     ) {
-        let case = Case { peer, headers, rule };
-        let found = [Audience::Everyone, Audience::Readers, Audience::Changers].map(|a| case.admits(a));
+        let case = Case { peer, headers, rule, is_known: false };
+        let found = [Audience::Everyone, Audience::Readers, Audience::Pushers, Audience::Changers]
+            .map(|a| case.admits(a));
         assert_eq!(found, expected, "{peer} {headers:?}");
     }
 
     #[test]
     fn only_loopback_reads_and_changes() {
         for peer in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            check(peer, &[("host", "localhost:10099")], [true; 3]);
+            check(peer, &[("host", "localhost:10099")], [true; 4]);
         }
         for peer in [AFAR, "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.7", "0.0.0.0", "::", "::127.0.0.1"] {
-            check(peer, &[("host", "localhost:10099")], [true, false, false]);
+            check(peer, &[("host", "localhost:10099")], [true, false, false, false]);
         }
     }
 
     #[test]
     fn reading_from_afar_is_a_choice_and_changing_is_not() {
         let rule = Rule { remote_read: true, ..Rule::default() };
-        check_under(rule.clone(), AFAR, &[("host", "node7:10099")], [true, true, false]);
-        check_under(rule, "127.0.0.1", &[("host", "node7:10099")], [true, true, false]);
+        check_under(rule.clone(), AFAR, &[("host", "node7:10099")], [true, true, false, false]);
+        check_under(rule, "127.0.0.1", &[("host", "node7:10099")], [true, true, false, false]);
+    }
+
+    #[test]
+    fn who_is_known_reads_everything_and_pushes_from_anywhere_and_changes_nothing() {
+        for (peer, may_change) in [(AFAR, false), ("127.0.0.1", true)] {
+            let headers = &[("host", "localhost:10099")];
+            let case = Case { peer, headers, rule: Rule::default(), is_known: true };
+            let found = [Audience::Everyone, Audience::Readers, Audience::Pushers, Audience::Changers]
+                .map(|a| case.admits(a));
+            assert_eq!(found, [true, true, true, may_change], "{peer}");
+        }
+        let headers = &[("host", "node7:10099"), ("x-forwarded-for", "192.0.2.7")];
+        let case = Case { peer: "127.0.0.1", headers, rule: Rule::default(), is_known: true };
+        assert!(case.admits(Audience::Readers) && !case.admits(Audience::Changers));
+        let headers = &[("host", "node7:10099"), ("origin", "https://evil.example")];
+        let case = Case { peer: AFAR, headers, rule: Rule::default(), is_known: true };
+        assert!(!case.admits(Audience::Pushers));
     }
 
     #[test]
@@ -191,26 +227,26 @@ mod tests {
             &[("host", "localhost"), ("x-real-ip", "192.0.2.7")],
             &[("host", "localhost"), ("via", "1.1 edge")],
         ] {
-            check("127.0.0.1", headers, [true, false, false]);
+            check("127.0.0.1", headers, [true, false, false, false]);
         }
     }
 
     #[test]
     fn a_name_that_a_stranger_may_own_is_refused() {
         for own in ["LOCALHOST", "localhost.", "127.0.0.1:1", "127.3.2.1", "[::1]:10099", "[::1]"] {
-            let case = Case { peer: "::1", headers: &[], rule: Rule::default() };
+            let case = Case { peer: "::1", headers: &[], rule: Rule::default(), is_known: false };
             assert!(case.rule.is_own_host(&host_of(own).unwrap()), "{own}");
         }
-        check("::1", &[], [true, false, false]);
-        check("::1", &[("host", "evil.example")], [true, false, false]);
-        check("::1", &[("host", "localhost.evil.example")], [true, false, false]);
-        check("::1", &[("host", "evil.example@localhost")], [true, false, false]);
-        check("::1", &[("host", "192.0.2.7:10099")], [true, false, false]);
-        check("::1", &[("host", "127.0.0.1.evil.example")], [true, false, false]);
-        check("::1", &[("host", "localhost"), ("host", "evil.example")], [true, false, false]);
+        check("::1", &[], [true, false, false, false]);
+        check("::1", &[("host", "evil.example")], [true, false, false, false]);
+        check("::1", &[("host", "localhost.evil.example")], [true, false, false, false]);
+        check("::1", &[("host", "evil.example@localhost")], [true, false, false, false]);
+        check("::1", &[("host", "192.0.2.7:10099")], [true, false, false, false]);
+        check("::1", &[("host", "127.0.0.1.evil.example")], [true, false, false, false]);
+        check("::1", &[("host", "localhost"), ("host", "evil.example")], [true, false, false, false]);
         let rule = Rule { external_host: Some("leaks.example".into()), ..Rule::default() };
-        check_under(rule.clone(), "::1", &[("host", "Leaks.Example:443")], [true; 3]);
-        check_under(rule, "::1", &[("host", "other.example")], [true, false, false]);
+        check_under(rule.clone(), "::1", &[("host", "Leaks.Example:443")], [true; 4]);
+        check_under(rule, "::1", &[("host", "other.example")], [true, false, false, false]);
     }
 
     #[test]
@@ -223,7 +259,7 @@ mod tests {
             ("null", false),
         ] {
             let headers: &'static [(&str, &str)] = Box::leak(Box::new([host, ("origin", origin)]));
-            check("::1", headers, [true, true, same]);
+            check("::1", headers, [true, true, same, same]);
         }
     }
 }

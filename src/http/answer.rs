@@ -46,12 +46,36 @@ impl Answer {
         self
     }
 
-    /// The response. hyper adds the length of the body, and for HEAD leaves the body out.
-    pub(super) fn into_response(self, turn: Arc<Turn>) -> Response<AnswerBody> {
+    /// The words of a plain refusal; none for any other answer.
+    pub(super) fn refusing_words(&self) -> Option<&str> {
+        let is_plain = self.headers.get(CONTENT_TYPE).is_some_and(|value| value == TEXT);
+        let is_refusal = self.status.is_client_error() || self.status.is_server_error();
+        let words = str::from_utf8(&self.body).ok().filter(|_| is_plain && is_refusal)?;
+        Some(words.trim_end())
+    }
+
+    /// The same with what another one has in its headers beside the type.
+    pub(super) fn with_headers_of(mut self, other: &Self) -> Self {
+        for (name, value) in other.headers.iter().filter(|(name, _)| *name != CONTENT_TYPE) {
+            self.headers.insert(name, value.clone());
+        }
+        self
+    }
+
+    /// The response, with these headers in the place of its own where both have one. hyper adds the length of the body,
+    /// and for HEAD leaves the body out.
+    pub(super) fn into_response(
+        self,
+        headers: &[(HeaderName, HeaderValue)],
+        turn: Arc<Turn>,
+    ) -> Response<AnswerBody> {
         let mut response = Response::new(AnswerBody { bytes: Full::new(self.body), turn });
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value.clone());
+        }
         response
     }
 }

@@ -4,8 +4,9 @@
 //! buffers, and each call in time and size.
 
 use super::{
-    Pages, State,
+    Door, Pages, State,
     access::{Audience, Client, Rule},
+    gate::{Gate, InForce, Visitor},
     otlp,
     push::SHUT,
     seats::Seats,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::inbox::Inbox;
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode,
     body::Incoming,
     header::{HOST, HeaderValue},
     server::conn::http2,
@@ -24,16 +25,14 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
     metrics_service_server::{MetricsService, MetricsServiceServer},
 };
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use rustls::ServerConfig;
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tonic::{Status, body::Body, codec::CompressionEncoding, codegen::Service};
 use tracing::{debug, warn};
 
@@ -54,10 +53,24 @@ const STILL_THERE: Duration = Duration::from_secs(60);
 /// The value of the `handler` label.
 const HANDLER: &str = "otlp_grpc";
 
+/// Who may come in: as everywhere, by the web file and then by the rule.
+pub(super) struct Entrance {
+    pub(super) door: Arc<Door>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) access: Rule,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy)]
+struct Peer {
+    address: SocketAddr,
+    has_certificate: bool,
+}
+
 /// Takes in OTLP over gRPC.
 #[derive(Clone)]
 pub(super) struct Receiver {
-    access: Arc<Rule>,
+    entrance: Arc<Entrance>,
     pages: Arc<dyn Pages>,
     connections: Arc<Seats>,
     calls: Arc<Seats>,
@@ -67,9 +80,9 @@ pub(super) struct Receiver {
 struct Taker(Arc<Inbox>);
 
 impl Receiver {
-    pub(super) fn new(access: Rule, state: &State) -> Self {
+    pub(super) fn new(entrance: Entrance, state: &State) -> Self {
         Self {
-            access: Arc::new(access),
+            entrance: Arc::new(entrance),
             pages: Arc::clone(&state.pages),
             connections: Seats::new(CONNECTIONS),
             calls: Seats::new(CALLS),
@@ -103,7 +116,25 @@ impl Receiver {
             debug!(%address, "too many connections for OTLP; one was closed");
             return;
         };
-        let service = service_fn(|request| self.clone().respond(request, address.ip()));
+        let in_force = self.entrance.door.in_force().await;
+        let Some(tls) = &in_force.web.tls else {
+            return self.talk(stream, Peer { address, has_certificate: false }).await;
+        };
+        // The same certificates and suites; only what is spoken above them is another.
+        let mut server = ServerConfig::clone(&tls.server);
+        server.alpn_protocols = vec![b"h2".to_vec()];
+        match timeout(CALL_PATIENCE, TlsAcceptor::from(Arc::new(server)).accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let has_certificate = stream.get_ref().1.peer_certificates().is_some();
+                self.talk(stream, Peer { address, has_certificate }).await;
+            }
+            Ok(Err(error)) => debug!(%address, %error, "a TLS handshake for OTLP failed"),
+            Err(_elapsed) => debug!(%address, "a TLS handshake for OTLP was not ended in time"),
+        }
+    }
+
+    async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, peer: Peer) {
+        let service = service_fn(|request| self.clone().respond(request, peer));
         let outcome = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
@@ -114,11 +145,11 @@ impl Receiver {
             .serve_connection(TokioIo::new(stream), service)
             .await;
         if let Err(error) = outcome {
-            debug!(%address, %error, "a connection for OTLP ended early");
+            debug!(address = %peer.address, %error, "a connection for OTLP ended early");
         }
     }
 
-    async fn respond(self, request: Request<Incoming>, peer: IpAddr) -> Result<Response<Body>, Infallible> {
+    async fn respond(self, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, Infallible> {
         let pages = Arc::clone(&self.pages);
         let (response, code) = match self.call(request, peer).await {
             Ok(response) => (response, 200),
@@ -132,7 +163,7 @@ impl Receiver {
     async fn call(
         mut self,
         mut request: Request<Incoming>,
-        peer: IpAddr,
+        peer: Peer,
     ) -> Result<Response<Body>, (Status, u16)> {
         // HTTP/2 names the host in the request line alone.
         let host =
@@ -142,18 +173,35 @@ impl Receiver {
         {
             request.headers_mut().insert(HOST, host);
         }
-        let client = Client { peer, headers: request.headers(), uri_host: request.uri().host() };
-        self.access
-            .admit(Audience::Changers, &client)
-            .map_err(|sentence| (Status::permission_denied(sentence), 403))?;
+        self.entrance.admit(&request, peer).await?;
         let too_many = || (Status::resource_exhausted("too many calls at once; try again in a moment"), 503);
-        let _seat = self.calls.take(peer).ok_or_else(too_many)?;
+        let _seat = self.calls.take(peer.address.ip()).ok_or_else(too_many)?;
         match timeout(CALL_PATIENCE, self.service.call(request)).await {
             Ok(Ok(response)) => Ok(response),
             Err(_elapsed) => {
                 Err((Status::deadline_exceeded("the message did not arrive whole in time"), 408))
             }
         }
+    }
+}
+
+impl Entrance {
+    async fn admit(&self, request: &Request<Incoming>, peer: Peer) -> Result<(), (Status, u16)> {
+        let (peer, has_certificate) = (peer.address.ip(), peer.has_certificate);
+        let in_force: Arc<InForce> = self.door.in_force().await;
+        let visitor = Visitor { peer, headers: request.headers(), has_certificate };
+        let is_known = self.gate.admit(&in_force, &visitor).await.map_err(|refusal| {
+            let words = refusal.refusing_words().unwrap_or_default();
+            let status = match refusal.status {
+                StatusCode::UNAUTHORIZED => Status::unauthenticated(words),
+                _in_a_moment => Status::resource_exhausted(words),
+            };
+            (status, refusal.status.as_u16())
+        })?;
+        let client = Client { peer, headers: request.headers(), uri_host: request.uri().host(), is_known };
+        self.access
+            .admit(Audience::Pushers, &client)
+            .map_err(|sentence| (Status::permission_denied(sentence), 403))
     }
 }
 

@@ -3,7 +3,7 @@
 //! `:PORT` is every address of the machine: IPv6 and IPv4 on one socket where the kernel maps them, on two where it
 //! does not, IPv4 alone where there is no IPv6.
 
-use super::{ListenOptions, serve::Limits, site::Site};
+use super::{Door, ListenOptions, serve::Limits, site::Site};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use std::{
     io::{self, ErrorKind},
@@ -23,6 +23,7 @@ pub struct Bound {
     pub(super) options: ListenOptions,
     pub(super) site: Site,
     pub(super) limits: Limits,
+    pub(super) door: Door,
 }
 
 /// Checks the options and takes the addresses.
@@ -39,10 +40,23 @@ pub fn bind(options: &ListenOptions) -> anyhow::Result<Bound> {
     for listener in listeners.iter().chain(&otlp_listeners) {
         listener.set_nonblocking(true).context("cannot prepare a listening socket")?;
     }
-    Ok(Bound { listeners, otlp_listeners, options: options.clone(), site, limits: Limits::default() })
+    Ok(Bound {
+        listeners,
+        otlp_listeners,
+        options: options.clone(),
+        site,
+        limits: Limits::default(),
+        door: Door::default(),
+    })
 }
 
 impl Bound {
+    /// Puts a door before everything that is served.
+    #[must_use]
+    pub fn behind(self, door: Door) -> Self {
+        Self { door, ..self }
+    }
+
     /// Where OTLP over gRPC is taken in, with the real port where port 0 was asked for.
     #[must_use]
     pub fn otlp_addresses(&self) -> Vec<SocketAddr> {

@@ -98,7 +98,8 @@ fn write_header(html: &mut String, view: &View<'_>) -> fmt::Result {
         html,
         "<body>\n<header>\n<h1>memleak_exporter <small>{VERSION}</small></h1>\n\
          <nav aria-label=\"Endpoints\"><a href=\"{prefix}{}\">Metrics</a> <a href=\"{prefix}/-/healthy\">Health</a> \
-         <a href=\"{prefix}/-/ready\">Readiness</a></nav>\n</header>",
+         <a href=\"{prefix}/-/ready\">Readiness</a> \
+         <a href=\"{prefix}/api/v1/report?format=html\">Report</a></nav>\n</header>",
         Escaped(&view.links.telemetry_path),
     )
 }

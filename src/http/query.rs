@@ -27,12 +27,13 @@ pub(super) fn says(query: &str, key: &str, value: &str) -> bool {
     pairs(query).any(|pair| pair == (key, value))
 }
 
-fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+/// The keys and values of a query, still encoded.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// Undoes percent-encoding and the `+` for a space.
-fn decode(text: &str) -> Result<String, String> {
+pub(super) fn decode(text: &str) -> Result<String, String> {
     let broken = || format!("the query holds broken percent-encoding: {text:?}");
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());

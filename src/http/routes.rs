@@ -4,11 +4,11 @@ use super::{
     Pages, ReloadRequest, State, Wanted,
     access::{Audience, Client, Rule},
     answer::Answer,
-    otlp, page, push, query,
+    api, otlp, page, push, query,
     seats::{Seat, Seats},
     site::Site,
 };
-use crate::export::prometheus::selection::Selection;
+use crate::export::prometheus::{negotiate::accepts_gzip, selection::Selection};
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     body::Bytes,
@@ -33,6 +33,7 @@ const OTLP_PATH: &str = "/v1/metrics";
 const SHORT_BODY_BYTES: usize = 16 * 1024;
 /// How long a reload may take until whoever asked is told that it goes on without an answer.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+const TOO_MANY: &str = "Too many requests at once (--web.max-requests); try again in a moment.";
 /// The page may load its style sheet and nothing else, and nobody may frame it.
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -58,6 +59,8 @@ pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
+    /// Whether it is known who asks.
+    pub(super) is_known: bool,
 }
 
 /// What becomes of a request's body.
@@ -80,6 +83,8 @@ enum Route {
     Otlp,
     Page,
     Style,
+    /// Below the API's root, which answers nothing but JSON; none where there is nothing.
+    Api(Option<api::Endpoint>),
     Nothing,
 }
 
@@ -95,6 +100,7 @@ impl Route {
             Self::Otlp => "otlp",
             Self::Page => "page",
             Self::Style => "static",
+            Self::Api(_) => "api",
             Self::Nothing => "other",
         }
     }
@@ -103,8 +109,9 @@ impl Route {
     const fn audience(self) -> Audience {
         match self {
             Self::Metrics | Self::Healthy | Self::Ready => Audience::Everyone,
-            Self::Page | Self::Style | Self::Nothing => Audience::Readers,
-            Self::Reload | Self::Push | Self::Otlp => Audience::Changers,
+            Self::Page | Self::Style | Self::Api(_) | Self::Nothing => Audience::Readers,
+            Self::Push | Self::Otlp => Audience::Pushers,
+            Self::Reload => Audience::Changers,
         }
     }
 
@@ -119,7 +126,7 @@ impl Route {
 
     fn allows(self, method: &Method) -> bool {
         match self {
-            Self::Nothing => true,
+            Self::Nothing | Self::Api(None) => true,
             route => route.allowed().split(", ").any(|allowed| allowed == method.as_str()),
         }
     }
@@ -135,7 +142,7 @@ impl Route {
 
     /// Whether an answer costs enough to be limited. Health checks are not: a busy exporter is not a dead one.
     const fn takes_a_seat(self) -> bool {
-        matches!(self, Self::Metrics | Self::Page | Self::Reload)
+        matches!(self, Self::Metrics | Self::Page | Self::Api(Some(_)) | Self::Reload)
     }
 }
 
@@ -157,8 +164,7 @@ impl Routes {
             Ok(seat) => (self.answer_admitted(route, asked).await, seat),
             Err(refusal) => (*refusal, None),
         };
-        self.state.pages.count_request(route.handler(), answer.status.as_u16());
-        (answer, seat)
+        (self.finished(route, asked.uri, answer), seat)
     }
 
     /// Answers a request with its body, for which there was room, and counts it.
@@ -181,15 +187,17 @@ impl Routes {
         let answer = answer.unwrap_or_else(|_panicked| {
             Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body could not be read; please report this.")
         });
-        self.state.pages.count_request(route.handler(), answer.status.as_u16());
-        answer
+        self.finished(route, asked.uri, answer)
     }
 
-    /// Counts a request that was refused before it was answered.
-    pub(super) fn refused(&self, asked: &Asked<'_>, refusal: Answer) -> Answer {
-        let route = self.route(asked.uri.path());
-        self.state.pages.count_request(route.handler(), refusal.status.as_u16());
-        refusal
+    /// Counts a request that was refused before it was answered, and gives the refusal the form that is usual there.
+    pub(super) fn refused(&self, uri: &Uri, refusal: Answer) -> Answer {
+        self.finished(self.route(uri.path()), uri, refusal)
+    }
+
+    fn finished(&self, route: Route, uri: &Uri, answer: Answer) -> Answer {
+        self.state.pages.count_request(route.handler(), answer.status.as_u16());
+        if matches!(route, Route::Api(_) | Route::Push) { api::in_form(answer, uri.path()) } else { answer }
     }
 
     fn route(&self, path: &str) -> Route {
@@ -202,12 +210,18 @@ impl Routes {
             Some(OTLP_PATH) => Route::Otlp,
             Some("/") => Route::Page,
             Some(STYLE_PATH) => Route::Style,
+            Some(path) if path.starts_with(api::ROOT) => Route::Api(api::Endpoint::at(path)),
             Some(_) | None => Route::Nothing,
         }
     }
 
     fn admit(&self, route: Route, asked: &Asked<'_>) -> Result<Option<Seat>, Box<Answer>> {
-        let client = Client { peer: asked.peer, headers: asked.headers, uri_host: asked.uri.host() };
+        let client = Client {
+            peer: asked.peer,
+            headers: asked.headers,
+            uri_host: asked.uri.host(),
+            is_known: asked.is_known,
+        };
         self.access
             .admit(route.audience(), &client)
             .map_err(|sentence| Box::new(Answer::text(StatusCode::FORBIDDEN, sentence)))?;
@@ -221,7 +235,9 @@ impl Routes {
             _ if route.takes_a_seat() => &self.seats,
             _ => return Ok(None),
         };
-        seats.take(asked.peer).map(Some).ok_or_else(|| Box::new(too_many()))
+        seats.take(asked.peer).map(Some).ok_or_else(|| {
+            Box::new(Answer::text(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY).with(RETRY_AFTER, "1"))
+        })
     }
 
     async fn answer_admitted(&self, route: Route, asked: &Asked<'_>) -> Answer {
@@ -234,8 +250,12 @@ impl Routes {
             Route::Style => Answer::new(StatusCode::OK, "text/css; charset=utf-8", page::style())
                 // Kept, an older exporter's style sheet would outlive it; anew it costs a few kilobytes.
                 .with(CACHE_CONTROL, "no-cache"),
+            Route::Api(Some(endpoint)) => self.api(endpoint, asked).await,
+            Route::Api(None) => api::Problem::nothing().answer(asked.uri.path()),
             // What is pushed has a body, and is taken in with it; see `answer_with_body`.
-            Route::Push | Route::Otlp => too_many(),
+            Route::Push | Route::Otlp => {
+                Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body was not read; please report this.")
+            }
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }
@@ -302,6 +322,21 @@ impl Routes {
         }
     }
 
+    /// A long list takes milliseconds, so it is made on another thread.
+    async fn api(&self, endpoint: api::Endpoint, asked: &Asked<'_>) -> Answer {
+        let path = asked.uri.path();
+        let request = api::Request {
+            endpoint,
+            path: self.site.below_prefix(path).unwrap_or(path).to_owned(),
+            query: asked.uri.query().unwrap_or_default().to_owned(),
+            gzip: accepts_gzip(joined(asked.headers, &ACCEPT_ENCODING).as_deref()),
+            link_prefix: self.site.link_prefix.clone(),
+        };
+        let snapshot = self.state.pages.snapshot();
+        let answer = tokio::task::spawn_blocking(move || api::answer(&snapshot, &request)).await;
+        answer.unwrap_or_else(|_panicked| api::Problem::ours("The answer could not be made.").answer(path))
+    }
+
     fn page(&self, asked: &Asked<'_>) -> Answer {
         let query = asked.uri.query().unwrap_or_default();
         let view = page::View {
@@ -316,11 +351,6 @@ impl Routes {
             .with(X_FRAME_OPTIONS, "DENY")
             .with(CACHE_CONTROL, "no-store")
     }
-}
-
-fn too_many() -> Answer {
-    let sentence = "Too many requests at once (--web.max-requests); try again in a moment.";
-    Answer::text(StatusCode::SERVICE_UNAVAILABLE, sentence).with(RETRY_AFTER, "1")
 }
 
 /// What lies ready is fetched here; a selection is rendered anew, which with many series takes long enough to keep

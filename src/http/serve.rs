@@ -4,16 +4,24 @@
 //! a new one without noticing.
 
 use super::{
-    Bound, State,
+    Bound, Door, State,
     access::Rule,
-    answer::AnswerBody,
-    body, grpc,
+    answer::{Answer, AnswerBody},
+    body,
+    gate::{Gate, InForce, Visitor},
+    grpc,
     patience::{Patience, Timed, Turn},
     routes::{Asked, Reception, Routes},
     seats::{Seat, Seats},
 };
 use hyper::{
-    Request, Response, body::Incoming, header::CONNECTION, server::conn::http1, service::service_fn,
+    Request, Response,
+    body::{Body as _, Incoming},
+    header::CONNECTION,
+    http::request::Parts,
+    rt::{Read, Write},
+    server::conn::http1,
+    service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -23,6 +31,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 /// Request line and headers together; a larger head is answered with 431.
@@ -74,6 +83,8 @@ impl Bound {
                 lifecycle: self.options.enable_lifecycle,
             },
             limits,
+            door: Arc::new(self.door),
+            gate: Arc::new(Gate::new()),
             room: Arc::new(Semaphore::new(limits.connections)),
             by_peer: Seats::new(limits.connections),
             wish: watch::Sender::new(Wish::EndAfterRequest),
@@ -83,7 +94,12 @@ impl Bound {
             let listener = TcpListener::from_std(listener)?;
             acceptors.spawn(Arc::clone(&server).accept_all(listener));
         }
-        let receiver = grpc::Receiver::new(server.routes.access.clone(), &server.routes.state);
+        let entrance = grpc::Entrance {
+            door: Arc::clone(&server.door),
+            gate: Arc::clone(&server.gate),
+            access: server.routes.access.clone(),
+        };
+        let receiver = grpc::Receiver::new(entrance, &server.routes.state);
         for listener in self.otlp_listeners {
             let listener = TcpListener::from_std(listener)?;
             acceptors.spawn(receiver.clone().accept_all(listener));
@@ -98,6 +114,8 @@ impl Bound {
 struct Server {
     routes: Routes,
     limits: Limits,
+    door: Arc<Door>,
+    gate: Arc<Gate>,
     room: Arc<Semaphore>,
     by_peer: Arc<Seats>,
     /// What connections that are open at the time of a change shall do.
@@ -117,6 +135,14 @@ enum Wish {
 struct Place {
     _room: OwnedSemaphorePermit,
     _seat: Seat,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy)]
+struct Peer {
+    address: SocketAddr,
+    /// Whether it showed a certificate that was taken.
+    has_certificate: bool,
 }
 
 impl Server {
@@ -155,14 +181,55 @@ impl Server {
     }
 
     async fn converse(self: Arc<Self>, stream: TcpStream, address: SocketAddr, place: Place) {
-        let mut wish = self.wish.subscribe();
+        let wish = self.wish.subscribe();
         // Answers are written whole, so waiting to fill a packet would only delay their ends.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot set TCP_NODELAY");
         }
+        let in_force = self.door.in_force().await;
+        if let Some(tls) = &in_force.web.tls {
+            let handshake = TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream);
+            // In a box, because its state is large and most conversations have none.
+            if let Some(stream) = Box::pin(self.shake_hands(handshake, address)).await {
+                let has_certificate = stream.get_ref().1.peer_certificates().is_some();
+                let client = Peer { address, has_certificate };
+                Box::pin(self.talk(TokioIo::new(stream), client, wish)).await;
+            }
+        } else {
+            self.talk(TokioIo::new(stream), Peer { address, has_certificate: false }, wish).await;
+        }
+        drop(place);
+    }
+
+    /// Waits for the end of a handshake as long as for a request. Where room is needed, or the exporter ends, it is given
+    /// up: nothing has been asked yet.
+    async fn shake_hands<S>(
+        &self,
+        handshake: impl Future<Output = io::Result<S>>,
+        address: SocketAddr,
+    ) -> Option<S> {
+        let mut wish = self.wish.subscribe();
+        let outcome = tokio::select! {
+            outcome = timeout(self.limits.patience.request, handshake) => outcome,
+            Ok(()) = wish.changed() => return None,
+        };
+        match outcome {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                debug!(%address, %error, "a TLS handshake failed");
+                None
+            }
+            Err(_elapsed) => {
+                debug!(%address, "a TLS handshake was not ended in time");
+                None
+            }
+        }
+    }
+
+    async fn talk<S: Read + Write + Unpin>(&self, stream: S, client: Peer, mut wish: watch::Receiver<Wish>) {
         let turn = Arc::new(Turn::default());
-        let stream = Timed::new(TokioIo::new(stream), self.limits.patience, Arc::clone(&turn));
-        let service = service_fn(|request| self.respond(request, address, Arc::clone(&turn)));
+        let stream = Timed::new(stream, self.limits.patience, Arc::clone(&turn));
+        let service = service_fn(|request| self.respond(request, client, Arc::clone(&turn)));
         let mut connection = pin!(
             http1::Builder::new()
                 .max_buf_size(BUFFER_MAX_BYTES)
@@ -181,49 +248,88 @@ impl Server {
             }
         };
         if let Err(error) = outcome {
+            let address = client.address;
             debug!(%address, error = %format_args!("{:#}", anyhow::Error::new(error)), "a connection ended early");
         }
-        drop(place);
     }
 
     async fn respond(
         &self,
         request: Request<Incoming>,
-        address: SocketAddr,
+        client: Peer,
         turn: Arc<Turn>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let (head, mut incoming) = request.into_parts();
-        let asked =
-            Asked { peer: address.ip(), method: &head.method, uri: &head.uri, headers: &head.headers };
-        let (answer, seat) = match self.routes.reception(&asked) {
-            Reception::Needless => {
-                let whole = body::discard(&mut incoming).await;
-                turn.answering();
-                match whole {
-                    Ok(()) => self.routes.answer(&asked).await,
-                    Err(refusal) => (self.routes.refused(&asked, refusal), None),
-                }
+        let has_body = !incoming.is_end_stream();
+        if !has_body {
+            turn.answering();
+        }
+        let in_force = self.door.in_force().await;
+        let (answer, seat) = match self.admit(&in_force, &head, client).await {
+            Ok(is_known) => {
+                let asked = Asked {
+                    peer: client.address.ip(),
+                    method: &head.method,
+                    uri: &head.uri,
+                    headers: &head.headers,
+                    is_known,
+                };
+                self.attend(&asked, &mut incoming, &turn).await
             }
-            // A body takes memory only of those who may send one.
-            Reception::Room { most_bytes, seat } => {
-                let body = body::receive(&mut incoming, most_bytes).await;
-                turn.answering();
-                match body {
-                    Ok(body) => (self.routes.answer_with_body(&asked, body).await, seat),
-                    Err(refusal) => (self.routes.refused(&asked, refusal), None),
-                }
+            // What stays outside is not read.
+            Err(refusal) if has_body => {
+                (self.routes.refused(&head.uri, refusal.with(CONNECTION, "close")), None)
             }
-            Reception::Refused(refusal) => {
-                let is_whole = body::discard(&mut incoming).await.is_ok();
-                turn.answering();
-                let refusal = if is_whole { *refusal } else { refusal.with(CONNECTION, "close") };
-                (self.routes.refused(&asked, refusal), None)
-            }
+            Err(refusal) => (self.routes.refused(&head.uri, *refusal), None),
         };
+        turn.answering();
         if let Some(seat) = seat {
             turn.hold(seat);
         }
-        Ok(answer.into_response(turn))
+        Ok(answer.into_response(&in_force.web.headers, turn))
+    }
+
+    /// Whether the request may come in, by its head alone; whether it is known who asks.
+    async fn admit(&self, in_force: &InForce, head: &Parts, client: Peer) -> Result<bool, Box<Answer>> {
+        let visitor = Visitor {
+            peer: client.address.ip(),
+            headers: &head.headers,
+            has_certificate: client.has_certificate,
+        };
+        self.gate.admit(in_force, &visitor).await
+    }
+
+    /// Answers a request that has come in. A body takes memory only of those who may send one.
+    async fn attend(
+        &self,
+        asked: &Asked<'_>,
+        incoming: &mut Incoming,
+        turn: &Turn,
+    ) -> (Answer, Option<Seat>) {
+        match self.routes.reception(asked) {
+            Reception::Needless => {
+                let whole = body::discard(incoming).await;
+                turn.answering();
+                match whole {
+                    Ok(()) => self.routes.answer(asked).await,
+                    Err(refusal) => (self.routes.refused(asked.uri, refusal), None),
+                }
+            }
+            Reception::Room { most_bytes, seat } => {
+                let body = body::receive(incoming, most_bytes).await;
+                turn.answering();
+                match body {
+                    Ok(body) => (self.routes.answer_with_body(asked, body).await, seat),
+                    Err(refusal) => (self.routes.refused(asked.uri, refusal), None),
+                }
+            }
+            Reception::Refused(refusal) => {
+                let is_whole = body::discard(incoming).await.is_ok();
+                turn.answering();
+                let refusal = if is_whole { *refusal } else { refusal.with(CONNECTION, "close") };
+                (self.routes.refused(asked.uri, refusal), None)
+            }
+        }
     }
 
     /// Lets running requests end; what is left after the limit is cut off.

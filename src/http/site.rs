@@ -18,7 +18,7 @@ pub(super) struct Site {
 }
 
 /// Paths that the telemetry path may not take.
-const OWN_PATHS: &str = "/-/";
+const OWN_PATHS: [&str; 2] = ["/-/", "/api/"];
 /// What a path may hold without percent-encoding; anything else would be another path in a browser than in a
 /// configuration.
 const PATH_PUNCTUATION: &str = "/-._~!$&'()*+,;=:@";
@@ -40,9 +40,9 @@ impl Site {
         let telemetry_path = options.telemetry_path.clone();
         check_path("--web.telemetry-path", &telemetry_path)?;
         ensure!(
-            !telemetry_path.is_empty() && !telemetry_path.starts_with(OWN_PATHS),
-            "--web.telemetry-path {telemetry_path:?} cannot be used: it must not be empty, and paths below /-/ are \
-             the exporter's own; the usual path is /metrics"
+            !telemetry_path.is_empty() && !OWN_PATHS.iter().any(|own| telemetry_path.starts_with(own)),
+            "--web.telemetry-path {telemetry_path:?} cannot be used: it must not be empty, and paths below /-/ and \
+             /api/ are the exporter's own; the usual path is /metrics"
         );
         Ok(Self {
             link_prefix: external_path.unwrap_or_else(|| prefix.clone()),
@@ -154,6 +154,7 @@ mod tests {
             (None, None, "metrics", "--web.telemetry-path has the path \"metrics\""),
             (None, None, "", "must not be empty"),
             (None, None, "/-/healthy", "the exporter's own"),
+            (None, None, "/api/v1/status", "the exporter's own"),
             (None, None, "/a b", "letters, digits"),
             (None, None, "/a//b", "letters, digits"),
             (None, None, "/../b", "letters, digits"),

@@ -1,5 +1,7 @@
 //! Conversations over real sockets: what a client sees, rude ones included.
 
+mod behind_a_door;
+
 use super::{serve::Limits, *};
 use crate::snapshot::Snapshot;
 use hyper::body::Bytes;
@@ -71,8 +73,12 @@ impl Server {
     }
 
     fn start_with(options: &ListenOptions, limits: Limits, shown: Shown) -> Self {
+        Self::start_behind(Door::default(), options, limits, shown)
+    }
+
+    fn start_behind(door: Door, options: &ListenOptions, limits: Limits, shown: Shown) -> Self {
         let options = ListenOptions { addresses: vec!["127.0.0.1:0".into()], ..options.clone() };
-        let bound = Bound { limits, ..bind(&options).unwrap() };
+        let bound = Bound { limits, ..bind(&options).unwrap() }.behind(door);
         let address = bound.local_addresses()[0];
         let (pages, (stop, stopped)) = (Arc::new(shown), oneshot::channel::<()>());
         let (shown, watched) = (Arc::clone(&pages), Arc::downgrade(&pages));
@@ -202,7 +208,7 @@ fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
     for (headers, expected) in [
         (with_body(json, &sample("x")), &["200 OK", "{\"taken\":1}"] as &[&str]),
         (with_body(json, &format!("[{},{}]", sample("x"), sample("y"))), &["200 OK", "{\"taken\":2}"]),
-        (with_body(json, "{}"), &["400 Bad Request", "missing field `target`"]),
+        (with_body(json, "{}"), &["400 Bad Request", "problem+json", "missing field `target`"]),
         (with_body("text/plain", &sample("x")), &["415 Unsupported", "application/json"]),
         (format!("Content-Encoding: br\r\n{}", with_body(json, "x")), &["415 Unsupported", "gzip"]),
         (format!("Content-Encoding: gzip\r\n{}", with_body(json, "x")), &["400 Bad", "not gzip"]),
@@ -282,9 +288,34 @@ fn a_packed_body_is_unpacked_to_a_bound() {
 }
 
 #[test]
+fn the_api_answers_in_json_whatever_is_asked() {
+    let server = Server::start(&ListenOptions::default());
+    let problem = "content-type: application/problem+json\r\n";
+    for (line, headers, expected) in [
+        ("GET /api/v1/status", "", &["200 OK", "application/json\r\n", "no-store", "\"tick\":1,"] as &[&str]),
+        ("GET /api/v1/openapi.json", "", &["200 OK", "\"openapi\":\"3.1.0\""]),
+        ("GET /api/v1/report?format=html", "", &["200 OK", "text/html", "frame-ancestors 'none'", "nosniff"]),
+        ("GET /api/v1/areas?x", "", &["400 Bad", problem, "\"instance\":\"/api/v1/areas\""]),
+        ("GET /api/v1/nothing", "", &["404 Not Found", problem, "openapi.json"]),
+        ("POST /api/v1/nothing", "", &["404 Not Found", problem]),
+        ("DELETE /api/v1/status", "", &["405 Method", "allow: GET, HEAD\r\n", problem]),
+        ("GET /api/v1/status", "Via: 1.1 edge\r\n", &["403 Forbidden", problem, "--web.remote-read"]),
+    ] {
+        server.check(line, headers, expected);
+    }
+    assert!(server.pages.counted.lock().unwrap().contains(&("api", 405)));
+    let options =
+        ListenOptions { external_url: Some("http://a.example/leaks".into()), ..ListenOptions::default() };
+    let behind = Server::start(&options);
+    behind.check("GET /leaks/api/v1/openapi.json", "", &["200 OK", "\"url\":\"/leaks/api/v1\""]);
+    behind.check("GET /leaks/api/v1/areas/0123456789abcdef", "", &["404 Not Found", "no area with the id"]);
+    behind.check("GET /api/v1/status", "", &["404 Not Found", "text/plain"]);
+}
+
+#[test]
 fn head_has_the_length_and_no_body() {
     let server = Server::start(&ListenOptions::default());
-    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/nothing"] {
+    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/nothing", "/api/v1/status"] {
         let answer = server.ask(&format!("HEAD {path}"), "");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let full = server.ask(&format!("GET {path}"), "");

@@ -78,7 +78,8 @@ impl Presentation<'_> {
         let targets = merged(targets);
         let mut targets: Vec<TargetView> = self.keep_most_important(targets, &mut left_out);
         targets.sort_by(|one, other| one.target.cmp(&other.target));
-        let snapshot = Snapshot { tick, taken_at: at + self.wall_offset_secs, targets, member_count };
+        let taken_at = at + self.wall_offset_secs;
+        let snapshot = Snapshot { tick, taken_at, targets, member_count, ..Snapshot::default() };
         (snapshot, left_out)
     }
 
@@ -174,7 +175,7 @@ impl Presentation<'_> {
         Some(Verdict {
             state: worst.state(),
             finding,
-            episode: worst.episode().map(|episode| self.on_the_wall(episode)),
+            episode: worst.episode().map(|episode| on_the_wall(episode, self.wall_offset_secs)),
             leaked: parts.iter().map(|part| leaked(part)).sum(),
             explained: parts
                 .iter()
@@ -182,17 +183,6 @@ impl Presentation<'_> {
                 .filter_map(|part| part.explained)
                 .reduce(|one, other| one && other),
         })
-    }
-
-    /// An episode with the wall clock's times.
-    fn on_the_wall(&self, episode: &Episode) -> Episode {
-        let offset = self.wall_offset_secs;
-        Episode {
-            since: episode.since + offset,
-            opened_at: episode.opened_at + offset,
-            confirmed_at: episode.confirmed_at.map(|at| at + offset),
-            ..*episode
-        }
     }
 
     /// Applies the limit on areas: the most suspicious and largest stay, in the order in which they stood.
@@ -251,6 +241,16 @@ impl Presentation<'_> {
             }
         });
         targets
+    }
+}
+
+/// An episode with the wall clock's times.
+pub(super) fn on_the_wall(episode: &Episode, offset: Seconds) -> Episode {
+    Episode {
+        since: episode.since + offset,
+        opened_at: episode.opened_at + offset,
+        confirmed_at: episode.confirmed_at.map(|at| at + offset),
+        ..*episode
     }
 }
 

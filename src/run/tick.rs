@@ -4,6 +4,7 @@ use super::{
     clock::{Clock, Now, instant},
     present::{LeftOut, Presentation},
     report::{self, Told},
+    standing::Standings,
     storage::Storage,
     watch::{Event, Terms, Watch},
     workers::{Build, Collected, Job, Outcome, Round, Workers},
@@ -82,6 +83,7 @@ pub(super) struct Ticker {
     interval: Duration,
     pusher: Option<Pusher>,
     reporter: report::Reporter,
+    standings: Standings,
     tick: u64,
     events: Vec<Event>,
 }
@@ -112,6 +114,7 @@ impl Ticker {
             interval,
             pusher,
             reporter: report::Reporter::default(),
+            standings: Standings::new(config, &surroundings),
             tick: 0,
             events: Vec::new(),
             surroundings,
@@ -164,7 +167,7 @@ impl Ticker {
             self.take_in(one);
         }
         self.watch.explain(now.steady);
-        self.tell();
+        self.tell(now);
         let own = &self.surroundings.own;
         own.judged(self.watch.judged_count(), instant().duration_since(judging_began).as_secs_f64());
         self.publish(now);
@@ -186,6 +189,7 @@ impl Ticker {
     }
 
     fn take_in_outcome(&mut self, name: &'static str, outcome: Outcome) {
+        self.standings.heard_of(name, &outcome, self.surroundings.clock.now());
         match outcome {
             Outcome::Batch(batch, took) => {
                 self.take_in_batch(name, &batch, took);
@@ -233,7 +237,7 @@ impl Ticker {
     }
 
     /// Logs and counts what happened at this tick.
-    fn tell(&mut self) {
+    fn tell(&mut self, now: Now) {
         let Surroundings { own, storage, .. } = &mut self.surroundings;
         for event in self.events.drain(..) {
             match event {
@@ -241,6 +245,7 @@ impl Ticker {
                 Event::Verdict(finding, unit) => own.verdict(&finding, unit),
                 Event::Restart { target, is_service } => report::restart(&target, is_service),
                 Event::Episode { member, area, transition, finding } => {
+                    self.standings.changed(&member, &area, &transition, (finding.as_ref(), now));
                     let is_explained = self.watch.is_explained(&member, &area);
                     let course = self.watch.attributions().of(member.identity);
                     let grows_in = course.and_then(attribution::fastest);
@@ -272,9 +277,10 @@ impl Ticker {
             severity: self.watch.severity(),
             wall_offset_secs: now.wall_offset_secs,
         };
-        let (snapshot, left_out) = presentation.snapshot(&self.watch, self.tick, now.steady);
-        let snapshot = Arc::new(snapshot);
+        let (mut snapshot, left_out) = presentation.snapshot(&self.watch, self.tick, now.steady);
         let own = &self.surroundings.own;
+        snapshot.standing = self.standings.current(&self.watch, own);
+        let snapshot = Arc::new(snapshot);
         own.ticked(now.wall());
         count_left_out(own, left_out);
         self.surroundings.exposition.publish(Arc::clone(&snapshot));
@@ -293,6 +299,7 @@ impl Ticker {
 
     fn reconfigure(&mut self, change: Change) {
         let Change { config, pusher } = change;
+        self.standings.reconfigure(&config);
         match start_workers(&config, &self.surroundings) {
             Ok(workers) => self.workers = workers,
             Err(error) => tracing::error!(%error, "cannot start a collector's thread; the old ones go on"),

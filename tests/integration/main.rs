@@ -20,6 +20,7 @@ mod programs;
 
 mod alerts_fire;
 mod analyze;
+mod api;
 mod applications;
 mod attribution;
 mod command_line;
@@ -36,3 +37,4 @@ mod repository;
 mod restarts;
 mod shipped_files;
 mod storage;
+mod web_file;

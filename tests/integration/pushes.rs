@@ -75,12 +75,10 @@ fn what_is_pushed_is_shown_survives_a_reload_and_vanishes_after_a_silence() {
     let sample =
         r#"{"target":"checkout","area":"bridge_cache","bytes":1234567,"entries":45,"limit":50000000}"#;
     assert_eq!(post(&url, "application/json", sample), (200, String::from("{\"taken\":2}\n")));
-    let (status, sentence) = post(&url, "application/json", r#"{"target":"checkout","area":"x","bytes":-1}"#);
-    assert_eq!(
-        (status, sentence.contains("\"bytes\" is -1; write a number from 0")),
-        (400, true),
-        "{sentence}"
-    );
+    let (status, problem) = post(&url, "application/json", r#"{"target":"checkout","area":"x","bytes":-1}"#);
+    let problem: serde_json::Value = serde_json::from_str(&problem).expect("JSON, as of all of the API");
+    let detail = problem["detail"].as_str().expect("what is wrong");
+    assert_eq!((status, detail.contains("\"bytes\" is -1; write a number from 0")), (400, true), "{detail}");
     let of = |scrape: &Scrape, name: &str, area: &str| {
         scrape.value(name, &[("target", "checkout"), ("kind", "application"), ("area", area)])
     };
@@ -100,7 +98,7 @@ fn what_is_pushed_is_shown_survives_a_reload_and_vanishes_after_a_silence() {
 }
 
 /// An application with the OpenTelemetry SDK: the size of its heap, and a cache of its own, exported once.
-const APPLICATION: &str = r#"
+pub(crate) const APPLICATION: &str = r#"
 import sys
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
@@ -111,7 +109,8 @@ way, endpoint = sys.argv[1:]
 if way == "grpc":
     from grpc import Compression
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    exporter = OTLPMetricExporter(endpoint=endpoint, insecure=True, compression=Compression.Gzip)
+    insecure = not endpoint.startswith("https://")
+    exporter = OTLPMetricExporter(endpoint=endpoint, insecure=insecure, compression=Compression.Gzip)
 else:
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter

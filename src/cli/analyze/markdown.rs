@@ -4,6 +4,7 @@ use super::{
     summary::Summary,
     words::{self, COLUMNS},
 };
+use crate::text::Markdown;
 use std::io::{self, Write};
 
 /// Writes all series.
@@ -15,7 +16,7 @@ pub(super) fn write(out: &mut impl Write, summaries: &[Summary]) -> io::Result<(
         COLUMNS.map(|(_, is_number)| if is_number { "---:" } else { "---" }).join(" | ")
     )?;
     for summary in summaries {
-        writeln!(out, "| {} |", words::row(summary).map(|cell| escaped(&cell)).join(" | "))?;
+        writeln!(out, "| {} |", words::row(summary).map(|cell| Markdown(&cell).to_string()).join(" | "))?;
     }
     for summary in summaries {
         let untold = words::untold(summary);
@@ -23,36 +24,14 @@ pub(super) fn write(out: &mut impl Write, summaries: &[Summary]) -> io::Result<(
         if told.peek().is_none() && untold.is_none() {
             continue;
         }
-        writeln!(out, "\n**{}**\n", escaped(&summary.series.name))?;
+        writeln!(out, "\n**{}**\n", Markdown(&summary.series.name))?;
         for episode in told {
             let [what, evidence] = words::episode(summary, episode);
-            writeln!(out, "- {}; {}", escaped(&what), escaped(&evidence))?;
+            writeln!(out, "- {}; {}", Markdown(&what), Markdown(&evidence))?;
         }
         if let Some(untold) = untold {
             writeln!(out, "- {untold}")?;
         }
     }
     Ok(())
-}
-
-/// A text that is neither markup nor the end of a cell.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in words::harmless(text).chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '#' | '~' | '!') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_name_becomes_markup() {
-        assert_eq!(escaped("a|b_c\n<img>"), "a\\|b\\_c\u{fffd}\\<img\\>");
-    }
 }

@@ -27,7 +27,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         parts: Vec::new(),
         parts_read_at: None,
     };
-    Arc::new(Snapshot { tick: 1, taken_at, targets: vec![target], member_count: 1 })
+    Arc::new(Snapshot { tick: 1, taken_at, targets: vec![target], member_count: 1, ..Snapshot::default() })
 }
 
 fn unpacked(body: &[u8]) -> String {

@@ -49,6 +49,7 @@ fn live(own: &Own) {
     own.verdict(&finding(1.0), Unit::Objects);
     own.confirmed(120.0);
     own.graded_by(Some(&table()));
+    own.web_file_read(true);
     own.otlp().sent.inc();
     own.otlp().queued.set(2);
     own.state_is_kept();

@@ -86,7 +86,7 @@ fn small() -> Snapshot {
     let gone = TargetView { members: 0, ..target("gone", Vec::new()) };
     let shop = target("shop", vec![leaking, area("fds", Unit::Objects, 7.0)]);
     let targets = vec![gone, TargetView { rules: rules(), ..shop }];
-    Snapshot { tick: 1, taken_at: 1_700_000_000.5, targets, member_count: 2 }
+    Snapshot { tick: 1, taken_at: 1_700_000_000.5, targets, member_count: 2, ..Snapshot::default() }
 }
 
 fn page(snapshot: &Snapshot, own: &[MetricFamily], layout: Layout) -> String {

@@ -7,6 +7,7 @@ use crate::{
         finding::{Estimate, Finding, Severity},
         words::{Amount, Span},
     },
+    http::api::recommendations,
     sample::{Limit, LimitSource},
     snapshot::{AreaView, Snapshot, TargetView, Verdict},
     text::{Ago, Change, Escaped, Plural, Share, pattern_words},
@@ -131,7 +132,7 @@ fn write_row(html: &mut String, row: &Row<'_>, now: f64) -> fmt::Result {
     write_cell(html, PATTERN, pattern_words(finding.pattern))?;
     write_cell(html, TIME_TO_LIMIT, TimeToLimit(finding.time_to_limit))?;
     write_cell(html, SINCE, Since { row, now })?;
-    write_cell(html, EVIDENCE, Told(row))?;
+    write_cell(html, EVIDENCE, format_args!("{}{}", Told(row), Next(row)))?;
     html.write_str("</tr>\n")
 }
 
@@ -175,6 +176,22 @@ impl fmt::Display for Told<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What to do first about a row; nothing where there is nothing to do.
+struct Next<'a>(&'a Row<'a>);
+
+impl fmt::Display for Next<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(advice) = recommendations(self.0.target, self.0.area).into_iter().next() else {
+            return Ok(());
+        };
+        write!(f, " <small>{}", Escaped(advice.text))?;
+        if let Some(command) = advice.command {
+            write!(f, " <code>{}</code>", Escaped(&command))?;
+        }
+        f.write_str("</small>")
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const NOW: f64 = 1_772_000_000.0;
 
 fn page(targets: Vec<TargetView>) -> String {
-    page_of(&Snapshot { tick: 1, taken_at: NOW, targets, member_count: 1 })
+    page_of(&Snapshot { tick: 1, taken_at: NOW, targets, member_count: 1, ..Snapshot::default() })
 }
 
 fn page_of(snapshot: &Snapshot) -> String {
@@ -158,6 +158,22 @@ fn a_leak_is_told_with_all_that_is_known_of_it() {
     ] {
         assert!(html.contains(words), "{words:?} is missing in {html}");
     }
+}
+
+#[test]
+fn what_to_do_first_stands_beside_a_leak_and_nowhere_else() {
+    let told = |state| {
+        let mut target = target(
+            "a",
+            vec![area(1e6, verdict(state, Some(Finding { pattern: Pattern::Linear, ..finding(1e6, 0.9) })))],
+        );
+        target.info.runtime = "jvm".into();
+        target.areas[0].verdict.as_mut().unwrap().finding.as_mut().unwrap().severity = Severity::Medium;
+        page(vec![target])
+    };
+    let words = "<code>jcmd PID GC.class_histogram | head -n 30</code>";
+    assert!(told(LeakState::Suspected).contains(words), "{}", told(LeakState::Suspected));
+    assert!(!told(LeakState::None).contains("<code>"));
 }
 
 #[test]

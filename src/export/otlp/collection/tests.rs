@@ -70,7 +70,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
 }
 
 fn snapshot(targets: Vec<TargetView>) -> Snapshot {
-    Snapshot { tick: 1, taken_at: 100.0, targets, member_count: 2 }
+    Snapshot { tick: 1, taken_at: 100.0, targets, member_count: 2, ..Snapshot::default() }
 }
 
 fn sent(parts: &[ResourceMetrics]) -> impl Iterator<Item = &Sent> {
