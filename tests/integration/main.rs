@@ -20,6 +20,7 @@ mod programs;
 
 mod alerts_fire;
 mod analyze;
+mod analyze_prometheus;
 mod api;
 mod applications;
 mod attribution;
