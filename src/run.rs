@@ -5,6 +5,7 @@
 //! meet: the tick on its own thread, the listeners on the main one, one immutable snapshot between them.
 
 pub mod clock;
+pub mod local;
 pub mod logging;
 mod pages;
 mod present;
@@ -26,6 +27,7 @@ use crate::{
     },
     http::{self, Door, ListenOptions},
     inbox::Inbox,
+    snapshot::Snapshot,
 };
 use anyhow::{Context as _, anyhow};
 use clock::Clock;
@@ -66,6 +68,17 @@ pub struct Options {
     pub storage_path: Option<PathBuf>,
     /// The collectors that run.
     pub collectors: Vec<&'static str>,
+    /// Who in this program hears what happens, if anybody does.
+    pub audience: Option<mpsc::SyncSender<News>>,
+}
+
+/// What an audience in this program hears. Nobody waits for it: what it has no room for is lost on it.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// The addresses that the exporter listens on, before the first tick.
+    Listening(Vec<SocketAddr>),
+    /// The result of a tick.
+    Snapshot(Arc<Snapshot>),
 }
 
 /// Runs the exporter until a signal ends it.
@@ -73,20 +86,39 @@ pub struct Options {
 /// # Errors
 /// Whatever keeps it from starting or from going on, with the reason and what to do.
 pub fn run(options: Options, config: Config) -> anyhow::Result<()> {
+    run_until(options, config, std::future::pending())
+}
+
+/// Runs the exporter until a signal ends it, or something else that is waited for.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_until(options: Options, config: Config, end: impl Future<Output = ()>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime for the network")?;
-    let outcome = runtime.block_on(until_told_twice(options, config));
+    let outcome = runtime.block_on(until_told_twice(options, config, end));
     // What hangs in a read now ends with the process; waiting for it would hold up the end.
     runtime.shutdown_background();
     outcome
 }
 
-async fn until_told_twice(options: Options, config: Config) -> anyhow::Result<()> {
+async fn until_told_twice(
+    options: Options,
+    config: Config,
+    end: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let signals = count_signals()?;
+    let first = signals.clone();
+    let told_once = async {
+        tokio::select! {
+            () = told(first, 1) => {}
+            () = end => {}
+        }
+    };
     tokio::select! {
-        outcome = serve(options, config, told(signals.clone(), 1)) => outcome,
+        outcome = serve(options, config, told_once) => outcome,
         () = told(signals, 2) => Err(anyhow!("told to end a second time: ended at once, with work undone")),
     }
 }
@@ -117,10 +149,14 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
         exposition: Arc::clone(&exposition),
         clock,
         storage,
+        audience: options.audience.clone(),
     };
     let ticker = Ticker::new(&config, surroundings, pusher).context("cannot start the collectors")?;
     introduce(&options, &config, &facts);
     say_where(&options.listen, scheme, &bound.local_addresses());
+    if let Some(audience) = &options.audience {
+        let _gone_already = audience.try_send(News::Listening(bound.local_addresses()));
+    }
     for address in bound.otlp_addresses() {
         tracing::info!(%address, "taking in OTLP over gRPC");
     }

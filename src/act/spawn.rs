@@ -5,8 +5,12 @@
 //! belongs to its process group and is killed with it.
 
 use crate::collect::{Output, Program};
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::process::{ExitStatus, Stdio};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::{
+    ffi::OsString,
+    io,
+    process::{ExitStatus, Stdio},
+};
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, Command},
@@ -72,6 +76,73 @@ impl Drop for Group {
         if let Some(pid) = self.0 {
             // The child was not waited for, so the number is still its own; a group that has ended already is no mistake.
             let _ended_already = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+/// What a program that runs beside this one shares with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shares {
+    /// Everything: input, outputs and environment. For a command that a person runs by way of this one.
+    Everything,
+    /// The error output alone.
+    Errors,
+}
+
+/// A program that runs beside this one. Dropping it kills it.
+#[derive(Debug)]
+pub struct Beside {
+    child: std::process::Child,
+    is_over: bool,
+}
+
+impl Beside {
+    /// Starts a program with its arguments.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that starts programs")]
+    pub fn start(arguments: &[OsString], shares: Shares) -> io::Result<Self> {
+        let (name, arguments) = arguments.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = std::process::Command::new(name);
+        command.args(arguments);
+        if shares == Shares::Errors {
+            command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        }
+        Ok(Self { child: command.spawn()?, is_over: false })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the kernel does not tell, which it always does of a child.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        self.is_over |= status.is_some();
+        Ok(status)
+    }
+
+    /// Tells it to end, as it was told to this program.
+    pub fn tell_to_end(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| !self.is_over) {
+            // It was not waited for, so the number is still its own.
+            let _ended_already = kill_process(pid, Signal::TERM);
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let _ended_already = self.child.kill();
+            let _nobody_else_waits = self.child.wait();
         }
     }
 }

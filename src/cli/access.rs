@@ -33,7 +33,7 @@ pub(super) struct AccessArguments {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// How long to wait for an answer.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = above_zero)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::argument)]
     timeout: Duration,
 }
 
@@ -100,10 +100,4 @@ pub(super) fn base_url(text: &str) -> anyhow::Result<Uri> {
         return Err(anyhow!("it holds a query; write what stands before the ?"));
     }
     Ok(url)
-}
-
-/// Reads a duration above 0.
-pub(super) fn above_zero(text: &str) -> anyhow::Result<Duration> {
-    let duration = duration::parse(text).map_err(|error| anyhow!("it {error}"))?;
-    Some(duration).filter(|duration| !duration.is_zero()).context("it is 0; write more")
 }

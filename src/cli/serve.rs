@@ -110,6 +110,7 @@ impl ServeArguments {
             storage_path: self.storage_path,
             web_file: self.web_config_file,
             collectors: self.collectors.names,
+            audience: None,
         };
         run::run(options, config).map_err(Failure::Other)
     }

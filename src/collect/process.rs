@@ -9,6 +9,7 @@
 //! does not answer on it.
 
 pub mod parse;
+pub mod family;
 pub mod naming;
 pub mod script;
 mod files;

@@ -47,12 +47,19 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(total_milliseconds))
 }
 
+/// Reads a duration of a command line: more than none.
+pub(crate) fn argument(text: &str) -> anyhow::Result<Duration> {
+    let duration = parse(text).map_err(|error| anyhow::anyhow!("it {error}"))?;
+    anyhow::ensure!(duration > Duration::ZERO, "it is no time at all; write more than 0");
+    Ok(duration)
+}
+
 fn split_number(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 /// A duration as [`parse`] reads it, to the millisecond.
-pub(super) fn show(duration: Duration) -> String {
+pub(crate) fn show(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut shown = String::new();
     for (name, unit_milliseconds) in UNITS {

@@ -1,6 +1,7 @@
 //! The tick: collect, remember, judge, publish. It runs on a thread of its own, so that no scrape waits for it.
 
 use super::{
+    News,
     clock::{Clock, Now, instant},
     present::{LeftOut, Presentation},
     report::{self, Told},
@@ -26,7 +27,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
     time::{Duration, Instant},
 };
@@ -70,6 +71,8 @@ pub(super) struct Surroundings {
     pub(super) clock: Clock,
     /// Where the state is kept, if it is.
     pub(super) storage: Option<Storage>,
+    /// Who hears of each tick in this program itself.
+    pub(super) audience: Option<SyncSender<News>>,
 }
 
 /// The ticking part.
@@ -283,6 +286,10 @@ impl Ticker {
         let snapshot = Arc::new(snapshot);
         own.ticked(now.wall());
         count_left_out(own, left_out);
+        if let Some(audience) = &self.surroundings.audience {
+            // Who is busy hears of the next one; who is gone, of none.
+            let _busy_or_gone = audience.try_send(News::Snapshot(Arc::clone(&snapshot)));
+        }
         self.surroundings.exposition.publish(Arc::clone(&snapshot));
         if let Some(pusher) = &self.pusher {
             pusher.offer(&snapshot, || own.gather(), now.steady);

@@ -24,6 +24,7 @@ mod analyze_prometheus;
 mod api;
 mod applications;
 mod attribution;
+mod client;
 mod command_line;
 mod dashboards;
 mod detector;

@@ -9,8 +9,9 @@ mod found;
 
 pub(super) use found::Gathered;
 
-use super::super::access::{AccessArguments, Asker, above_zero, base_url};
+use super::super::access::{AccessArguments, Asker, base_url};
 use crate::{
+    config::duration,
     fetch::{Question, encoded},
     run::clock::Clock,
     sample::Seconds,
@@ -45,13 +46,13 @@ pub(super) struct RangeArguments {
     #[arg(long, value_name = "PROMQL", requires = "prometheus")]
     query: Option<String>,
     /// How far to look back.
-    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = above_zero)]
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = duration::argument)]
     range: Duration,
     /// Until when: seconds since 1970, or as in 2026-03-01T12:00:00Z; now by default.
     #[arg(long, value_name = "TIME", requires = "prometheus", value_parser = time)]
     end: Option<Seconds>,
     /// The distance of two samples: what is scraped more often is read at every so-manieth sample.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = above_zero)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::argument)]
     step: Duration,
     /// The limits, as PromQL: each applies to the series that have all of its labels.
     #[arg(long, value_name = "PROMQL", requires = "prometheus")]

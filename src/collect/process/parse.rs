@@ -41,6 +41,12 @@ pub fn start_ticks(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// The parent in `/proc/PID/stat`: the 4th field overall, the 2nd behind the name.
+#[must_use]
+pub fn parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Where the stack begins, in `/proc/PID/stat`; 0 where the kernel does not let us see. It is the 28th field.
 #[must_use]
 pub fn stack_start(stat: &str) -> Option<u64> {
