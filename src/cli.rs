@@ -67,6 +67,8 @@ enum Command {
     Recommendations(client::RecommendationsArguments),
     /// Report on what leaks, what grows and what is over.
     Report(client::ReportArguments),
+    /// Make a running exporter forget what it learned of a target.
+    Reset(client::ResetArguments),
     /// Watch a few small programs, some of which leak, in fast motion: verdicts within a minute.
     Demo(demo::DemoArguments),
     /// Watch one program live on the terminal, without any server.
@@ -100,6 +102,7 @@ impl Command {
             Self::Performance(performance) => performance.run(),
             Self::Recommendations(recommendations) => recommendations.run(),
             Self::Report(report) => report.run(),
+            Self::Reset(reset) => reset.run(),
             Self::Demo(demo) => demo.run(),
             Self::Watch(watch) => watch.run(),
             Self::Profile(profile) => profile.run(),

@@ -37,6 +37,9 @@ pub(crate) struct Client {
     settings: &'static str,
 }
 
+/// The type of a body that holds encoded fields.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
@@ -44,8 +47,8 @@ pub(crate) struct Question {
     pub(crate) method: Method,
     /// Of whom.
     pub(crate) url: Uri,
-    /// The fields of a form, encoded; nothing goes along without.
-    pub(crate) form: Option<String>,
+    /// What goes along, with its type.
+    pub(crate) body: Option<(&'static str, String)>,
     /// The kinds of answers that are welcome, as the header `Accept` lists them.
     pub(crate) accept: &'static str,
 }
@@ -85,7 +88,7 @@ impl Client {
         most_bytes: usize,
         mut take: impl FnMut(&[u8]) -> Result<(), String>,
     ) -> Result<(), String> {
-        let question = Question { method: Method::GET, url: url.clone(), form: None, accept: ACCEPTED };
+        let question = Question { method: Method::GET, url: url.clone(), body: None, accept: ACCEPTED };
         let answer = self.answer(question).await?;
         self.check(answer.status())?;
         let mut body = answer.into_body();
@@ -141,17 +144,17 @@ impl Client {
     }
 
     fn request(&self, question: &Question) -> Result<Request<Full<Bytes>>, String> {
-        let Question { method, url, form, accept } = question;
+        let Question { method, url, body, accept } = question;
         let agent = concat!("memleak_exporter/", env!("CARGO_PKG_VERSION"));
         let mut request =
             Request::builder().method(method).uri(url).header(ACCEPT, *accept).header(USER_AGENT, agent);
         if let Some(credentials) = &self.credentials {
             request = request.header(AUTHORIZATION, authorization(credentials)?);
         }
-        if form.is_some() {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some((kind, _)) = body {
+            request = request.header(CONTENT_TYPE, *kind);
         }
-        let body = form.clone().map_or_else(Full::default, |form| Full::new(form.into()));
+        let body = body.as_ref().map_or_else(Full::default, |(_, text)| Full::new(text.clone().into()));
         request.body(body).map_err(|error| format!("cannot be asked: {error}"))
     }
 

@@ -81,8 +81,9 @@ impl Asker {
 
     /// Asks once; the error follows the URL.
     pub(super) fn ask(&self, question: Question, most_bytes: usize) -> Result<Answer, String> {
-        let asked = tokio::time::timeout(self.timeout, self.client.ask(question, most_bytes));
-        self.runtime.block_on(async { asked.await }).unwrap_or_else(|_late| {
+        // A timeout must begin inside of the runtime.
+        let asked = async { tokio::time::timeout(self.timeout, self.client.ask(question, most_bytes)).await };
+        self.runtime.block_on(asked).unwrap_or_else(|_late| {
             Err(format!("gives no answer within {:?}; --timeout waits longer", self.timeout))
         })
     }

@@ -5,6 +5,7 @@
 
 mod areas;
 mod performance;
+mod reset;
 mod said;
 mod targets;
 mod whole;
@@ -12,6 +13,7 @@ mod whole;
 pub(super) use self::{
     areas::{AreasArguments, LeaksArguments, RecommendationsArguments},
     performance::PerformanceArguments,
+    reset::ResetArguments,
     targets::TargetsArguments,
     whole::{HealthArguments, MetricsArguments, ReportArguments, StatusArguments, TrendsArguments},
 };
@@ -115,13 +117,9 @@ impl Exporter {
             let mut query = query.to_vec();
             query.extend([("offset", offset.as_str()), ("limit", limit.as_str())]);
             let mut piece = self.document(path, &query)?;
-            let items = match piece.get_mut(key).map(Value::take) {
-                Some(Value::Array(items)) => items,
-                _ => {
-                    let error =
-                        anyhow!("{} answers no {key} at {path}; it may be of another version", self.base);
-                    return Err(Failure::Other(error));
-                }
+            let Some(Value::Array(items)) = piece.get_mut(key).map(Value::take) else {
+                let error = anyhow!("{} answers no {key} at {path}; it may be of another version", self.base);
+                return Err(Failure::Other(error));
             };
             let is_last = items.is_empty();
             count += items.len();
@@ -144,8 +142,18 @@ impl Exporter {
         let query = encoded(query);
         let separator = if query.is_empty() { "" } else { "?" };
         let url = self.asker.url(&format!("{path}{separator}{query}")).map_err(Failure::Other)?;
-        let question = Question { method: Method::GET, url, form: None, accept };
+        let question = Question { method: Method::GET, url, body: None, accept };
         self.ask(question).map_err(Failure::Other)
+    }
+
+    /// Asks for a change, with a document that says which.
+    fn change(&self, path: &str, what: &Value) -> Result<Value, Failure> {
+        let url = self.asker.url(path).map_err(Failure::Other)?;
+        let body = Some(("application/json", what.to_string()));
+        let question = Question { method: Method::POST, url, body, accept: "application/json" };
+        let body = self.ask(question).map_err(Failure::Other)?;
+        let answer = serde_json::from_slice(&body);
+        answer.with_context(|| format!("{} answers no JSON at {path}", self.base)).map_err(Failure::Other)
     }
 
     fn ask(&self, question: Question) -> anyhow::Result<Vec<u8>> {

@@ -191,7 +191,7 @@ fn what_is_wrong_with_prometheus_is_said_with_what_to_do() {
     let path = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
     let ca = format!("--ca-file={}", path(&authority));
     let me = |file| ["--user=me".to_owned(), format!("--password-file={}", path(file))];
-    let ask = |flags: &[&str]| analyze(&[&["--prometheus", &locked.base], flags].concat());
+    let ask = |flags: &[&str]| analyze(&[&["--prometheus", &locked.base][..], flags].concat());
     let [user, right] = &me(&password);
     let (_, table, _) = wait_for("Prometheus", PATIENCE, || {
         // It has room for fewer samples than the day has at this distance: the pieces become smaller.

@@ -121,7 +121,7 @@ fn whoever_cannot_be_asked_is_named_with_what_to_do() {
     let password = scratch.write("password", "hunter2\n");
     let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let (ca, password) = (path(&scratch.path.join("ca.crt")), path(&password));
-    let ask = |flags: &[&str]| run(&[&["status", "--url", &exporter.base], flags].concat());
+    let ask = |flags: &[&str]| run(&[&["status", "--url", &exporter.base][..], flags].concat());
     let known = ["--ca-file", &ca, "--user", "me", "--password-file", &password];
     let (code, table, said) = wait_for("the first samples", PATIENCE, || {
         Some(ask(&known)).filter(|(_, _, said)| !said.contains("503"))

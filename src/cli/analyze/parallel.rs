@@ -85,7 +85,7 @@ pub(super) fn judge_all(
 ) -> io::Result<()> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let (tasks, waiting) = sync_channel::<Task>(threads);
-    let (order, next) = channel();
+    let (order, next) = channel::<Receiver<Said>>();
     let waiting = Mutex::new(waiting);
     thread::scope(|scope| {
         scope.spawn(move || find(&mut Intake { tasks, order }));
@@ -93,7 +93,6 @@ pub(super) fn judge_all(
             scope.spawn(|| work(&waiting, &judge));
         }
         // Its end ends the pipes, and these end whoever writes to them.
-        let next: Receiver<Receiver<Said>> = next;
         next.into_iter().try_for_each(|hearing| hearing.into_iter().try_for_each(&mut hear))
     })
 }

@@ -12,7 +12,7 @@ pub(super) use found::Gathered;
 use super::super::access::{AccessArguments, Asker, base_url};
 use crate::{
     config::duration,
-    fetch::{Question, encoded},
+    fetch::{FORM, Question, encoded},
     run::clock::Clock,
     sample::Seconds,
     text::moment,
@@ -148,7 +148,7 @@ impl Server<'_> {
         flag: &str,
         query: &str,
         grid: Grid,
-        mut take: impl FnMut(Piece<'_>) -> Result<(), String>,
+        mut take: impl FnMut(&Piece<'_>) -> Result<(), String>,
     ) -> anyhow::Result<()> {
         let mut at_once = MOST_POINTS_AT_ONCE;
         let mut next = 0;
@@ -174,12 +174,12 @@ impl Server<'_> {
         flag: &str,
         path: &str,
         form: String,
-        mut take: impl FnMut(Piece<'_>) -> Result<(), String>,
+        mut take: impl FnMut(&Piece<'_>) -> Result<(), String>,
     ) -> anyhow::Result<bool> {
         let question = Question {
             method: Method::POST,
             url: self.asker.url(path)?,
-            form: Some(form),
+            body: Some((FORM, form)),
             accept: "application/json",
         };
         let wrong = |error: String| anyhow!("{} {error} ({flag})", self.url);
@@ -188,7 +188,7 @@ impl Server<'_> {
             return Ok(false);
         }
         let Some(pieces) = read(&answer).map_err(wrong)? else { return Ok(false) };
-        for piece in pieces {
+        for piece in &pieces {
             take(piece).map_err(wrong)?;
         }
         Ok(true)

@@ -26,7 +26,7 @@ const MOST_CHARS: usize = 120;
 pub(super) fn write(out: &mut impl Write, summaries: &[Summary]) -> io::Result<()> {
     let tops =
         (0..u32::try_from(summaries.len()).unwrap_or(u32::MAX)).map(|number| PITCH * f64::from(number));
-    let height = tops.clone().last().unwrap_or_default() + PITCH;
+    let height = tops.clone().next_back().unwrap_or_default() + PITCH;
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \

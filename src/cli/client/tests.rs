@@ -82,3 +82,57 @@ fn the_environment_names_the_exporter() {
         "{error}"
     );
 }
+
+/// Answers one request with this and gives what was asked, the head in lower case and the body.
+fn serve_once(answer: &'static str) -> (String, std::thread::JoinHandle<(String, String)>) {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            stream.read_line(&mut head).unwrap();
+        }
+        let head = head.to_lowercase();
+        let length =
+            head.split_once("content-length: ").map_or("0", |(_, rest)| rest.lines().next().unwrap());
+        let mut body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut body).unwrap();
+        stream.get_mut().write_all(answer.as_bytes()).unwrap();
+        (head, String::from_utf8(body).unwrap())
+    });
+    (base, serving)
+}
+
+#[derive(clap::Parser)]
+struct Reset {
+    #[command(flatten)]
+    exporter: ExporterArguments,
+}
+
+#[test]
+fn a_change_is_json_and_a_refusal_says_what_to_do() {
+    let change = |answer| {
+        let (base, serving) = serve_once(answer);
+        let arguments = <Reset as clap::Parser>::try_parse_from(["x", "--url", &base]).unwrap();
+        let exporter = arguments.exporter.exporter().ok().unwrap();
+        let told =
+            exporter.change("/api/v1/forget", &serde_json::json!({"kind": "process", "target": "web"}));
+        (told, serving.join().unwrap())
+    };
+    let (told, (head, body)) = change("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"areas\":3}");
+    assert!(
+        head.starts_with("post /api/v1/forget ") && head.contains("content-type: application/json\r\n"),
+        "{head}"
+    );
+    assert_eq!(body, "{\"kind\":\"process\",\"target\":\"web\"}");
+    let mut told = told.ok().unwrap();
+    told.set("target", Value::from("web"));
+    check("reset", &reset::forgotten(&told));
+    let (refused, _) = change(
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 54\r\n\r\n{\"detail\":\"No such target.\",\"help\":\"Ask /targets.\"}    ",
+    );
+    let Err(Failure::Other(error)) = refused else { panic!("it was refused") };
+    assert!(format!("{error:#}").ends_with("answers 404: No such target. Ask /targets."), "{error:#}");
+}

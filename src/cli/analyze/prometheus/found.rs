@@ -60,7 +60,7 @@ impl Gathered {
     }
 
     /// Takes in values of a series, later than those before. The error follows the URL.
-    pub(super) fn take(&mut self, piece: Piece<'_>) -> Result<(), String> {
+    pub(super) fn take(&mut self, piece: &Piece<'_>) -> Result<(), String> {
         let labels = kept(&piece.labels);
         let position = match self.index.get(&labels) {
             Some(position) => *position,
@@ -154,8 +154,7 @@ impl<T> Marked<T> {
 
 impl Marks {
     /// Takes in the last value of a series.
-    #[expect(clippy::unnecessary_wraps, reason = "as all that take pieces in")]
-    pub(super) fn take(&mut self, piece: Piece<'_>) -> Result<(), String> {
+    pub(super) fn take(&mut self, piece: &Piece<'_>) -> Result<(), String> {
         if let Some((_, value)) = piece.values().last() {
             self.0.push((unnamed(&piece.labels), value));
         }
@@ -169,8 +168,7 @@ pub(super) struct Starts(Marked<Vec<Seconds>>);
 
 impl Starts {
     /// Takes in values of a series, later than those before.
-    #[expect(clippy::unnecessary_wraps, reason = "as all that take pieces in")]
-    pub(super) fn take(&mut self, piece: Piece<'_>) -> Result<(), String> {
+    pub(super) fn take(&mut self, piece: &Piece<'_>) -> Result<(), String> {
         let labels = unnamed(&piece.labels);
         let known = &mut self.0.0;
         let position = known.iter().position(|(known, _)| *known == labels).unwrap_or_else(|| {
@@ -224,7 +222,7 @@ mod tests {
         let mut gathered = Gathered::new(30.0, "sum(x)");
         for labels in labels {
             let text = format!(r#"{{"metric":{labels},"values":[[0,"5"],[30,"NaN"],[60,"6"]]}}"#);
-            gathered.take(piece(&text)).unwrap();
+            gathered.take(&piece(&text)).unwrap();
         }
         gathered
     }
@@ -233,7 +231,7 @@ mod tests {
     fn pieces_of_a_series_become_one_without_what_is_no_size() {
         let mut gathered = gathered(&[r#"{"a":"1"}"#]);
         gathered
-            .take(piece(r#"{"metric":{"a":"1"},"values":[[60,"6"],[90,"-1"],[120,"+Inf"],[150,"7"]]}"#))
+            .take(&piece(r#"{"metric":{"a":"1"},"values":[[60,"6"],[90,"-1"],[120,"+Inf"],[150,"7"]]}"#))
             .unwrap();
         let times: Vec<f64> = gathered.series[0].points.iter().map(|point| point.at).collect();
         assert_eq!((times, gathered.left_out, gathered.series.len()), (vec![0.0, 60.0, 150.0], 3, 1));
@@ -257,7 +255,7 @@ mod tests {
             (r#"{"__name__":"k","i":"1","j":"x"}"#, "60"),
             (r#"{"i":"3"}"#, "9.2e18"),
         ] {
-            limits.take(piece(&format!(r#"{{"metric":{labels},"value":[0,"{value}"]}}"#))).unwrap();
+            limits.take(&piece(&format!(r#"{{"metric":{labels},"value":[0,"{value}"]}}"#))).unwrap();
         }
         gathered.limit(&limits);
         let found: Vec<Option<f64>> = gathered.series.iter().map(|series| series.limit).collect();
@@ -269,7 +267,7 @@ mod tests {
         let mut gathered = gathered(&[r#"{"i":"1"}"#, r#"{"i":"2"}"#]);
         let mut starts = Starts::default();
         for values in [r#"[[0,"-500"],[30,"-499.5"]]"#, r#"[[60,"45"],[90,"45.1"]]"#] {
-            starts.take(piece(&format!(r#"{{"metric":{{"i":"1"}},"values":{values}}}"#))).unwrap();
+            starts.take(&piece(&format!(r#"{{"metric":{{"i":"1"}},"values":{values}}}"#))).unwrap();
         }
         gathered.start(&starts);
         assert_eq!(gathered.series[0].restarts.as_deref(), Some(&[-500.0, 45.0][..]));
