@@ -138,8 +138,8 @@ fn the_planted_leak_is_found_in_every_format() {
     }
     let lines: Vec<Value> =
         asked("jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let confirmed = lines.iter().find(|line| line["state"] == "confirmed").expect("a leak");
-    assert_eq!(confirmed["series"], called("leaking"));
+    let tells = |line: &&Value| line["state"] == "confirmed" && line["series"] == called("leaking");
+    assert!(lines.iter().any(|line| tells(&line)), "{lines:?}");
     for (format, begin, end) in [
         ("table", "SERIES", "\n"),
         ("markdown", "| Series |", "\n"),
@@ -159,7 +159,8 @@ fn is_found(series: &Value) {
         (&Value::from("confirmed"), &Value::from(LIMIT)),
         "{series}"
     );
-    assert_eq!(series["restarts"], Value::from(vec![f64::from(FROM + RESTART)]), "{series}");
+    // The first look after it.
+    assert_eq!(series["restarts"], Value::from(vec![f64::from(FROM + RESTART - 5)]), "{series}");
     let episodes = series["episodes"].as_array().expect("a list");
     let leak = episodes.iter().find(|episode| !episode["confirmed"].is_null()).expect("a leak");
     let number = |key: &str| leak[key].as_f64().unwrap_or_else(|| panic!("{key} in {leak}"));
@@ -182,7 +183,7 @@ fn what_is_wrong_with_prometheus_is_said_with_what_to_do() {
         &scratch,
         &[
             format!("--web.config.file={}", scratch.path.join("web.yml").display()),
-            String::from("--query.max-samples=30000"),
+            String::from("--query.max-samples=10000"),
         ],
     );
     locked.base = locked.base.replace("http", "https");
