@@ -1,9 +1,12 @@
 //! The command line, from arguments to an exit code. Each subcommand is one file.
 //!
 //! Exit codes: 0 all is well, 1 it could not start or failed while running, 2 the command line is wrong, 3 something grew
-//! by more than it may, 78 (`EX_CONFIG`) the configuration is wrong. `profile` hands on the code of its command.
+//! by more than it may, 4 a leak or a degraded health was found, 5 the health is critical, 78 (`EX_CONFIG`) the
+//! configuration is wrong. `profile` hands on the code of its command.
 
+mod access;
 pub mod analyze;
+mod client;
 mod config;
 mod demo;
 mod look;
@@ -38,14 +41,36 @@ struct CommandLine {
 
 /// What `--help` says of exit codes.
 const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 it could not start, or failed while running; 2 the command line is \
-wrong; 3 something grew by more than --max-growth; 78 the configuration is wrong. `profile` hands on the code of its \
-command.";
+wrong; 3 something grew by more than --max-growth; 4 `leaks --fail-on` found one, or `health` is degraded; 5 `health` is \
+critical; 78 the configuration is wrong. `profile` hands on the code of its command.";
 
 /// What to do instead of watching.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Judge recorded series, as the exporter would have judged them, and print the verdicts.
     Analyze(analyze::AnalyzeArguments),
+    /// Ask a running exporter since when it runs and how much it watches.
+    Status(client::StatusArguments),
+    /// Ask a running exporter how it and its targets are; the exit code says so too.
+    Health(client::HealthArguments),
+    /// Print the metrics of a running exporter.
+    Metrics(client::MetricsArguments),
+    /// List the targets of a running exporter.
+    Targets(client::TargetsArguments),
+    /// List the areas of a running exporter, the worst first.
+    Areas(client::AreasArguments),
+    /// List what leaks; the exit code can say so too.
+    Leaks(client::LeaksArguments),
+    /// List what grows, by its share of itself.
+    Trends(client::TrendsArguments),
+    /// List what targets tell of their work: processor, collections of garbage, delays.
+    Performance(client::PerformanceArguments),
+    /// Say what to do about what leaks.
+    Recommendations(client::RecommendationsArguments),
+    /// Report on what leaks, what grows and what is over.
+    Report(client::ReportArguments),
+    /// Make a running exporter forget what it learned of a target.
+    Reset(client::ResetArguments),
     /// Watch a few small programs, some of which leak, in fast motion: verdicts within a minute.
     Demo(demo::DemoArguments),
     /// Watch one program live on the terminal, without any server.
@@ -71,6 +96,17 @@ impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
             Self::Analyze(analyze) => analyze.run(),
+            Self::Status(status) => status.run(),
+            Self::Health(health) => health.run(),
+            Self::Metrics(metrics) => metrics.run(),
+            Self::Targets(targets) => targets.run(),
+            Self::Areas(areas) => areas.run(),
+            Self::Leaks(leaks) => leaks.run(),
+            Self::Trends(trends) => trends.run(),
+            Self::Performance(performance) => performance.run(),
+            Self::Recommendations(recommendations) => recommendations.run(),
+            Self::Report(report) => report.run(),
+            Self::Reset(reset) => reset.run(),
             Self::Demo(demo) => demo.run(),
             Self::Watch(watch) => watch.run(),
             Self::Profile(profile) => profile.run(),

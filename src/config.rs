@@ -39,6 +39,8 @@ pub use self::{
     judged::Judged,
 };
 
+pub(crate) use self::otlp::http_url;
+
 use crate::{budget::Budget, severity::Table};
 use regex::Regex;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};

@@ -14,6 +14,7 @@
 //! - [`severity`]: how much a finding matters, as a table of rows, as data.
 //! - [`web`]: TLS, users and the rate of requests, as data.
 //! - [`config`]: what was meant by the configuration; what was written is read there too, all its errors at once.
+//! - `fetch` asks others over HTTP: one request, bounded, with credentials from files.
 //! - [`collect`] reads the world and returns samples. It computes no rate and remembers no previous value.
 //! - [`series`] remembers an area's past in bounded memory.
 //! - [`detect`] is a pure function of the series: no clock, no file, no global, no log.
@@ -35,6 +36,7 @@ pub mod budget;
 pub mod severity;
 pub mod web;
 pub mod config;
+pub(crate) mod fetch;
 pub mod collect;
 pub mod series;
 pub mod detect;

@@ -181,6 +181,32 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
+/// The moment that a text such as `2026-03-01T12:00:00Z` names; none for any other text, and before 1970.
+pub(crate) fn moment(text: &str) -> Option<Seconds> {
+    let (date, time) = text.strip_suffix('Z')?.split_once(['T', ' '])?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<u32>().ok());
+    let mut time = time.splitn(3, ':').map(|part| part.parse::<u32>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    if !(1970..10_000).contains(&year)
+        || !(1..=12).contains(&month)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
+        return None;
+    }
+    // Years begin with March here, so that the leap day is the last of one.
+    let (years, month_from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = years * 365 + years / 4 - years / 100
+        + years / 400
+        + (153 * month_from_march + 2) / 5
+        + day.checked_sub(1)?;
+    let days = days.checked_sub(719_468)?;
+    let is_day = civil_from_days(days.into()) == (year.into(), month.into(), day.into());
+    is_day.then_some(f64::from(days) * 86_400.0 + f64::from(hour * 3600 + minute * 60 + second))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +243,24 @@ mod tests {
         }
         let ago = Ago { then: 1000.0, now: 4600.0 }.to_string();
         assert!(ago.contains(">1 h 0 min ago<") && ago.contains("1970-01-01T00:16:40Z"), "{ago}");
+    }
+
+    #[test]
+    fn moments_are_read_as_they_are_written() {
+        for (text, at) in [
+            ("1970-01-01T00:00:00Z", Some(0.0)),
+            ("2000-02-29 00:00:00Z", Some(951_782_400.0)),
+            ("2024-02-29T12:00:05Z", Some(1_709_208_005.0)),
+            ("2100-03-01T00:00:00Z", Some(4_107_542_400.0)),
+            ("2100-02-29T00:00:00Z", None),
+            ("2024-02-29T12:00:05", None),
+            ("1969-12-31T00:00:00Z", None),
+            ("2024-00-01T00:00:00Z", None),
+            ("2024-01-00T00:00:00Z", None),
+            ("2024-01-01T24:00:00Z", None),
+            ("now", None),
+        ] {
+            assert_eq!(moment(text), at, "{text}");
+        }
     }
 }

@@ -1,22 +1,29 @@
 //! `analyze`: the exporter's verdicts on series that were recorded before.
 //!
-//! It puts the samples of CSV files before the very judges of the exporter and says what the exporter would have said,
-//! and when. Samples are read one at a time; what is kept is a summary of each series.
+//! It puts the samples of files, or of a range of Prometheus, before the very judges of the exporter and says what the
+//! exporter would have said, and when. What is kept is a summary of each series; several are judged at once.
 
 mod course;
 mod csv;
 mod html;
+mod input;
 mod json;
 mod jsonl;
 mod labels;
 mod lines;
 mod markdown;
+mod onset;
+mod parallel;
 mod picture;
+mod plot;
+mod prometheus;
+mod recording;
 mod summary;
+mod svg;
 mod table;
 mod words;
 
-use super::Failure;
+use super::{Failure, access::AccessArguments};
 use crate::{
     config::{Sampling, size},
     sample::{Area, Seconds, Unit},
@@ -24,30 +31,34 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use course::{Audience, Course, Series, Standing};
-use csv::{Point, Reader};
+use csv::Point;
 use labels::{Label, Labels};
 use lines::ReadError;
+use parallel::{Intake, Pipe, Said, judge_all};
+use prometheus::RangeArguments;
+use recording::Recording;
 use std::{
-    collections::HashMap,
-    fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Write},
-    path::{Path, PathBuf},
+    io::{self, BufWriter, Write},
+    path::PathBuf,
     sync::Arc,
 };
 use summary::Summary;
 
 /// So many samples tell the interval.
 const SAMPLES_FOR_INTERVAL: usize = 64;
-/// The name of a series that comes from the standard input.
-const STDIN_NAME: &str = "stdin";
 
 /// Flags of `analyze`.
 #[derive(Debug, Args)]
 pub(super) struct AnalyzeArguments {
     /// Series as CSV with a line `t_seconds,bytes` for each sample, plain numbers, with a header or without; `-` is the
-    /// standard input. A second column called `objects` counts things instead.
-    #[arg(value_name = "FILE.csv", required = true)]
+    /// standard input. A column called `objects` counts things instead. Several series in one file have a header
+    /// `series,t_seconds,bytes`, or are JSON lines such as {"series":"web","t":30,"bytes":1048576}.
+    #[arg(value_name = "FILE", required_unless_present = "prometheus", conflicts_with = "prometheus")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    prometheus: RangeArguments,
+    #[command(flatten)]
+    access: AccessArguments,
     /// What to write. jsonl writes while it reads: each change of state, each full hour, the end.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -85,6 +96,7 @@ enum Format {
     Jsonl,
     Markdown,
     Html,
+    Svg,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -98,7 +110,14 @@ impl AnalyzeArguments {
         self.check().map_err(Failure::Usage)?;
         let labels = self.read_labels().map_err(|error| Failure::Other(error.into()))?;
         let mut out = BufWriter::new(io::stdout().lock());
-        match self.write(&labels, &mut out).and_then(|mistakes| out.flush().map(|()| mistakes)) {
+        let written = match &self.prometheus.url {
+            None => self.write(&labels, &mut out, |intake| input::find(&self.files, intake)),
+            Some(url) => {
+                let found = self.prometheus.ask(url, &self.access).map_err(Failure::Other)?;
+                self.write(&labels, &mut out, |intake| found.hand_over(intake))
+            }
+        };
+        match written.and_then(|mistakes| out.flush().map(|()| mistakes)) {
             // Who listened has heard enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => {
@@ -114,109 +133,110 @@ impl AnalyzeArguments {
         if self.every_look && self.format != Format::Jsonl {
             return Err(anyhow!("--every-look needs --format jsonl"));
         }
-        if self.files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        if self.files.iter().filter(|file| input::is_stdin(file)).count() > 1 {
             return Err(anyhow!("`-` is there twice, but the standard input can be read only once"));
+        }
+        if self.prometheus.url.is_none() && self.access.is_set() {
+            return Err(anyhow!("credentials and certificates are for --prometheus, which is not there"));
         }
         Ok(())
     }
 
     fn read_labels(&self) -> Result<Labels, ReadError> {
         let Some(path) = &self.labels else { return Ok(Labels::default()) };
-        Labels::read(&path.display().to_string(), open(path)?)
+        Labels::read(&path.display().to_string(), input::open(path)?)
     }
 
-    /// Goes through all files. One that cannot be used is a mistake for the end and stops no other.
-    fn write(&self, labels: &Labels, out: &mut impl Write) -> io::Result<Vec<String>> {
+    /// Goes through all series. One that cannot be used is a mistake for the end and stops no other.
+    fn write(
+        &self,
+        labels: &Labels,
+        out: &mut impl Write,
+        find: impl FnOnce(&mut Intake) + Send,
+    ) -> io::Result<Vec<String>> {
         let mut mistakes = Vec::new();
         let mut summaries = Vec::new();
-        for (path, name) in self.files.iter().zip(names(&self.files)) {
-            match self.follow(path, name, labels, out) {
-                Ok(summary) if self.format != Format::Jsonl => summaries.push(summary),
-                Ok(_told_already) => {}
-                Err(Trouble::Input(error)) => mistakes.push(format!("{:#}", anyhow::Error::new(error))),
-                Err(Trouble::Output(error)) => return Err(error),
+        let judge = |recording, pipe: &mut Pipe<'_>| self.judge(recording, labels, pipe);
+        judge_all(find, judge, |said| {
+            match said {
+                Said::Piece(piece) => out.write_all(&piece)?,
+                Said::End(end) => match *end {
+                    Ok(summary) if self.format != Format::Jsonl => summaries.push(summary),
+                    Ok(_told_already) => {}
+                    Err(error) => mistakes.push(format!("{:#}", anyhow::Error::new(error))),
+                },
             }
-        }
+            Ok(())
+        })?;
         match self.format {
             Format::Table => table::write(out, &summaries)?,
             Format::Json => json::write(out, &summaries)?,
             Format::Jsonl => {}
             Format::Markdown => markdown::write(out, &summaries)?,
             Format::Html => html::write(out, &summaries)?,
+            Format::Svg => svg::write(out, &summaries)?,
         }
         Ok(mistakes)
     }
 
-    /// Reads and judges one series.
-    fn follow(
+    /// Judges one series: what is wrong with its samples is within, and what is wrong with the output without.
+    fn judge(
         &self,
-        path: &Path,
-        name: Arc<str>,
+        mut recording: Recording,
         labels: &Labels,
-        out: &mut impl Write,
-    ) -> Result<Summary, Trouble> {
-        let file = if is_stdin(path) { STDIN_NAME.to_owned() } else { path.display().to_string() };
-        let mut reader = Reader::open(&file, open(path)?)?;
+        pipe: &mut Pipe<'_>,
+    ) -> io::Result<Result<Summary, ReadError>> {
         let mut ahead = Vec::with_capacity(SAMPLES_FOR_INTERVAL);
-        while ahead.len() < SAMPLES_FOR_INTERVAL
-            && let Some(point) = reader.next()?
-        {
-            ahead.push(point);
+        while ahead.len() < SAMPLES_FOR_INTERVAL {
+            match recording.samples.next() {
+                Ok(Some(point)) => ahead.push(point),
+                Ok(None) => break,
+                Err(error) => return Ok(Err(error)),
+            }
         }
-        let label = labels.of(&stem(path));
-        let series = self.series(name, label, reader.column(), &ahead);
-        // A reader that has no first sample has said so.
+        let label = labels.of(&recording.label);
+        let series = self.series(&recording, label, &ahead);
+        // What has no first sample is told as wrong before it comes here.
         let from = ahead.first().map_or(0.0, |point| point.at);
-        let summary = Summary::new(series.clone(), from, self.format == Format::Html);
-        let lines = (self.format == Format::Jsonl).then(|| jsonl::Lines::new(out, &series, self.every_look));
+        let is_pictured = matches!(self.format, Format::Html | Format::Svg);
+        let summary = Summary::new(series.clone(), from, is_pictured);
+        let lines = (self.format == Format::Jsonl).then(|| jsonl::Lines::new(pipe, &series, self.every_look));
         let mut listeners = Listeners { summary, lines };
         let mut course = Course::new(&series, from);
         for point in ahead {
             listeners.take_in(&mut course, point)?;
         }
-        while let Some(point) = reader.next()? {
-            listeners.take_in(&mut course, point)?;
+        loop {
+            match recording.samples.next() {
+                Ok(Some(point)) => listeners.take_in(&mut course, point)?,
+                Ok(None) => break,
+                Err(error) => return Ok(Err(error)),
+            }
         }
         course.end(&mut listeners)?;
-        Ok(listeners.summary)
+        Ok(Ok(listeners.summary))
     }
 
-    /// What is known of a series: labels before flags, flags before what the file itself shows.
-    fn series(&self, name: Arc<str>, label: Option<&Label>, column: Option<&str>, ahead: &[Point]) -> Series {
+    /// What is known of a series: labels before its source, its source before flags, flags before what it shows itself.
+    fn series(&self, recording: &Recording, label: Option<&Label>, ahead: &[Point]) -> Series {
+        let told = &recording.told;
         let unit = match self.unit {
             Some(UnitName::Objects) => Unit::Objects,
-            None if column == Some("objects") => Unit::Objects,
-            Some(UnitName::Bytes) | None => Unit::Bytes,
+            Some(UnitName::Bytes) => Unit::Bytes,
+            None => told.unit.unwrap_or(Unit::Bytes),
         };
-        let restarts = label.and_then(Label::restarts).unwrap_or(&self.restarts);
+        let restarts = label.and_then(Label::restarts).or(told.restarts.as_deref()).unwrap_or(&self.restarts);
         let mut restarts = restarts.to_vec();
         restarts.sort_by(f64::total_cmp);
+        let interval_secs = self.interval.or(told.interval_secs);
         Series {
-            name,
+            name: Arc::clone(&recording.name),
             area: Area::new(&self.area, unit),
-            limit: label.and_then(|label| label.limit(unit)).or(self.limit),
+            limit: label.and_then(|label| label.limit(unit)).or(told.limit).or(self.limit),
             restarts,
             started_at: self.started,
-            interval_secs: self.interval.unwrap_or_else(|| usual_interval_secs(ahead)),
+            interval_secs: interval_secs.unwrap_or_else(|| usual_interval_secs(ahead)),
         }
-    }
-}
-
-/// What goes wrong with one series: its file, or our output.
-enum Trouble {
-    Input(ReadError),
-    Output(io::Error),
-}
-
-impl From<ReadError> for Trouble {
-    fn from(error: ReadError) -> Self {
-        Self::Input(error)
-    }
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
     }
 }
 
@@ -252,44 +272,6 @@ fn usual_interval_secs(points: &[Point]) -> f64 {
     *distances.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-fn open(path: &Path) -> Result<Box<dyn BufRead>, ReadError> {
-    if is_stdin(path) {
-        return Ok(Box::new(io::stdin().lock()));
-    }
-    let file = File::open(path)
-        .map_err(|source| ReadError::Io { file: path.display().to_string().into(), source })?;
-    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
-}
-
-/// A file's name without its ending.
-fn stem(path: &Path) -> String {
-    if is_stdin(path) {
-        return STDIN_NAME.to_owned();
-    }
-    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// What the series are called: by the stems of their files, or by whole paths where several have the same stem.
-fn names(files: &[PathBuf]) -> Vec<Arc<str>> {
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for file in files {
-        *counts.entry(stem(file)).or_default() += 1;
-    }
-    let name = |file: &PathBuf| {
-        let stem = stem(file);
-        if counts.get(&stem).is_some_and(|count| *count > 1) {
-            file.display().to_string().into()
-        } else {
-            stem.into()
-        }
-    };
-    files.iter().map(name).collect()
-}
-
 /// Reads a time of the series.
 fn time(text: &str) -> anyhow::Result<Seconds> {
     let time: Option<Seconds> = text.trim().parse().ok().filter(|time: &Seconds| time.is_finite());
@@ -314,14 +296,5 @@ mod tests {
             let points: Vec<Point> = times.iter().map(|at| Point { at: *at, size: 1.0 }).collect();
             assert_eq!(usual_interval_secs(&points).to_bits(), expected.to_bits(), "{times:?}");
         }
-    }
-
-    #[test]
-    fn series_are_called_by_their_files_and_never_two_alike() {
-        let names = names(&["a/x.csv", "b/x.csv", "b/y.csv", "-"].map(PathBuf::from));
-        assert_eq!(
-            names.iter().map(|name| &**name).collect::<Vec<_>>(),
-            ["a/x.csv", "b/x.csv", "y", "stdin"]
-        );
     }
 }

@@ -78,11 +78,11 @@ impl DemoArguments {
     fn watch(&self, listen: ListenOptions) -> anyhow::Result<Option<Arc<Snapshot>>> {
         let options = Options {
             config_file: None,
+            web_file: None,
             listen,
             paths: Paths::below("/".as_ref(), None, None),
             storage_path: None,
             collectors: vec![process::NAME, attribution::NAME],
-            web_file: None,
             audience: None,
         };
         // They end with the thread that starts them: this one, which lasts as long as the demonstration.

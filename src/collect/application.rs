@@ -6,14 +6,12 @@
 //! values for some minutes, as a late collector's targets do, and is then taken for gone.
 
 mod account;
-mod client;
 mod exposition;
 mod inspector;
 mod pull;
 mod table;
 
 use self::{
-    client::{Client, MOST_PAGE_BYTES, UNREACHABLE},
     exposition::{Exposition, Told},
     pull::{Answer, Means, Patience, Pull, number},
     table::{Index, Role, TABLE},
@@ -25,6 +23,7 @@ use crate::{
         applications::{ApplicationArea, Origin, without_query},
         selector::Selector,
     },
+    fetch::{Client, UNREACHABLE},
     sample::{
         Area, Batch, Counter, Counts, Generation, Identity, Kind, Limit, LimitSource, Member, Sample,
         Seconds, SourceOutcome, Target, TargetInfo, Unit,
@@ -40,6 +39,10 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
+/// A page of metrics; that of a service with ten thousand series has 1 MB.
+const MOST_PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// By which keys an application's credentials are set.
+const CREDENTIALS: &str = "`basic_auth` or `bearer_token_file`";
 /// The name of this collector.
 pub const NAME: &str = "application";
 /// What the process collector calls the runtime of a process whose inspector can be woken.
@@ -214,8 +217,8 @@ impl Asked {
     /// Asks the endpoint and all documents at once.
     async fn ask(&mut self, index: &Index, spawn: Spawn, timeout: Duration, at: Seconds) -> Reading {
         let Self { application, client, documents, patience, next_at, .. } = self;
-        let client =
-            &*client.get_or_insert_with(|| Client::new(&application.access, application.is_over_tls()));
+        let client = &*client
+            .get_or_insert_with(|| Client::new(&application.access, application.is_over_tls(), CREDENTIALS));
         let selectors: Vec<&Selector> = application.selectors().collect();
         let page = async {
             if at < *next_at {

@@ -16,7 +16,7 @@ const UNITS: [(&str, u64); 7] = [
 ];
 
 /// Reads a duration; the error says what to write.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }

@@ -209,7 +209,7 @@ pub(super) fn endpoint(text: &str) -> Result<(), String> {
 }
 
 /// Reads a URL of HTTP, or says what is wrong with it: an example of a right one, and what to write instead of a password.
-pub(super) fn http_url(text: &str, example: &str, instead: &str) -> Result<Uri, String> {
+pub(crate) fn http_url(text: &str, example: &str, instead: &str) -> Result<Uri, String> {
     let no_url = || format!("is no http:// or https:// URL; write one such as {example}");
     let uri: Uri = text.parse().map_err(|_error| no_url())?;
     let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {

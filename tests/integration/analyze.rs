@@ -6,6 +6,7 @@
 use crate::exporter::{Exporter, Scratch};
 use serde_json::Value;
 use std::{
+    fmt::Write as _,
     fs,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
@@ -64,6 +65,7 @@ fn each_format_says_what_is_expected() {
         ("jsonl", "web.jsonl"),
         ("markdown", "web.md"),
         ("html", "web.html"),
+        ("svg", "web.svg"),
     ] {
         let shown = without_style(&on_the_fixture(&["--format", format]));
         let expected = fixture(file);
@@ -119,6 +121,31 @@ fn it_reads_the_standard_input_and_counts_objects() {
 }
 
 #[test]
+fn several_series_of_a_file_are_judged_side_by_side_and_told_in_their_order() {
+    let series = fs::read_to_string(fixture("web.csv")).expect("the series");
+    let (mut long, mut records) = (String::from("series,t_seconds,bytes\n"), String::new());
+    for line in series.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())) {
+        let (at, size) = line.split_once(',').expect("two fields");
+        for name in ["b", "a", "c"] {
+            writeln!(long, "\"{name},{name}\",{at},{size}").expect("a string");
+            writeln!(records, "{{\"series\":\"{name},{name}\",\"t\":{at},\"bytes\":{size}}}")
+                .expect("a string");
+        }
+    }
+    let alone = analyze(&["--format", "jsonl", path(&fixture("web.csv"))], "");
+    let alone = text(&alone.stdout);
+    let expected: String = ["b,b", "a,a", "c,c"]
+        .map(|name| alone.replace("\"series\":\"web\"", &format!("\"series\":\"{name}\"")))
+        .concat();
+    assert!(expected.lines().count() > 30);
+    for input in [&long, &records] {
+        let output = analyze(&["--format", "jsonl", "-"], input);
+        assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(0)));
+        assert!(text(&output.stdout) == expected, "{}", text(&output.stdout));
+    }
+}
+
+#[test]
 fn each_bad_file_is_named_and_stops_no_other() {
     let scratch = Scratch::new("analyze");
     let bad = scratch.write("bad.csv", "t_seconds,bytes\n0,5\n60,many\n");
@@ -143,7 +170,12 @@ fn each_bad_file_is_named_and_stops_no_other() {
 #[test]
 fn what_cannot_be_meant_is_an_error_of_the_command_line() {
     for (flags, message) in [
-        (&["analyze"][..], "FILE.csv"),
+        (&["analyze"][..], "FILE"),
+        (
+            &["analyze", "--user=me", "--password-file=x", "a.csv"],
+            "credentials and certificates are for --prometheus",
+        ),
+        (&["analyze", "--query=x", "a.csv"], "--prometheus"),
         (&["analyze", "--limit=2G", "a.csv"], "write GB (of 1000) or GiB (of 1024)"),
         (&["analyze", "--interval=0", "a.csv"], "write seconds above 0"),
         (&["analyze", "--restarts=1,x", "a.csv"], "write seconds of the series"),

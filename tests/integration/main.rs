@@ -20,9 +20,11 @@ mod programs;
 
 mod alerts_fire;
 mod analyze;
+mod analyze_prometheus;
 mod api;
 mod applications;
 mod attribution;
+mod client;
 mod command_line;
 mod commands;
 mod dashboards;

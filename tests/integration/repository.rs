@@ -7,15 +7,15 @@ use std::{
 };
 
 /// The rooms in the order of the flow: a module may use those before it, never one behind it.
-const FLOW: [&str; 16] = [
-    "sample", "inbox", "budget", "severity", "web", "config", "collect", "series", "detect", "text",
+const FLOW: [&str; 17] = [
+    "sample", "inbox", "budget", "severity", "web", "config", "fetch", "collect", "series", "detect", "text",
     "snapshot", "export", "http", "act", "run", "cli",
 ];
 /// Within that order these are closed to each other all the same: neither knows that the other exists.
 const STRANGERS: [(&str, &[&str]); 7] = [
     ("collect", &["budget", "web"]),
-    ("series", &["inbox", "budget", "web", "config", "collect"]),
-    ("detect", &["inbox", "web", "config", "collect"]),
+    ("series", &["inbox", "budget", "web", "config", "fetch", "collect"]),
+    ("detect", &["inbox", "web", "config", "fetch", "collect"]),
     ("text", &["budget", "config", "collect", "series"]),
     ("snapshot", &["config", "collect"]),
     ("export", &["collect", "series"]),

@@ -151,8 +151,8 @@ fn eight_hours_in_fast_motion_leave_no_trace_in_its_own_memory() {
         if slow.len() > SLOW_CLIENTS {
             slow.remove(0);
         }
-        if round % 60 == 0 {
-            scratch.write("memleak.yml", &configuration(&dead, round / 60));
+        if round % 15 == 0 {
+            scratch.write("memleak.yml", &configuration(&dead, round / 15));
             exporter.process.signal(Signal::HUP);
         }
         if round % 20 == 0 {

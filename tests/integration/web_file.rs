@@ -49,7 +49,7 @@ fn dns(name: &str) -> SanType {
 }
 
 /// A directory with the certificates of a server, of a client, of another one and of a stranger.
-fn certificates(name: &str) -> Scratch {
+pub(crate) fn certificates(name: &str) -> Scratch {
     use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
     let scratch = Scratch::new(name);
     let (own, foreign) = (authority(), authority());

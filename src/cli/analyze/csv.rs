@@ -4,8 +4,8 @@
 //! and not an error. It reads one line at a time, so a series of any length takes no memory.
 
 use super::lines::{Lines, ReadError, quoted};
-use crate::sample::Seconds;
-use std::io::BufRead;
+use crate::sample::{Seconds, Unit};
+use std::{borrow::Cow, io::BufRead};
 
 /// Two numbers are far shorter.
 const MOST_LINE_BYTES: u64 = 1024;
@@ -17,6 +17,12 @@ const LARGEST_SECONDS: f64 = 1e11;
 const LARGEST_SIZE: f64 = 1e18;
 /// What each line should be.
 const SAMPLE: &str = "two plain numbers, seconds and size, such as 30,1048576";
+
+/// What each line of several series should be.
+const NAMED_SAMPLE: &str = "a name and two plain numbers, seconds and size, such as web,30,1048576";
+
+/// What was found, and what is expected there.
+pub(super) type Wrong = (String, &'static str);
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,9 +48,9 @@ pub(super) struct Reader<R> {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// Reads the header; errors call the input `file`.
-    pub(super) fn open(file: &str, input: R) -> Result<Self, ReadError> {
-        let lines = Lines::new(file, input, MOST_LINE_BYTES);
+    /// Reads the header, the first of these lines.
+    pub(super) fn open(mut lines: Lines<R>) -> Result<Self, ReadError> {
+        lines.again(MOST_LINE_BYTES);
         let mut reader = Self {
             lines,
             column: None,
@@ -66,9 +72,9 @@ impl<R: BufRead> Reader<R> {
         Ok(reader)
     }
 
-    /// What the header calls the sizes.
-    pub(super) fn column(&self) -> Option<&str> {
-        self.column.as_deref()
+    /// What the header says of the unit.
+    pub(super) fn unit(&self) -> Option<Unit> {
+        unit(self.column.as_deref()?)
     }
 
     /// The next sample; none at the end.
@@ -96,16 +102,14 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Checks what concerns more than one line.
-    fn accept(&mut self, point: Result<Point, (String, &'static str)>) -> Result<Point, ReadError> {
+    fn accept(&mut self, point: Result<Point, Wrong>) -> Result<Point, ReadError> {
         if let Some(blank) = self.blank_line {
             return Err(self.lines.wrong_at(blank, "an empty line before the last sample", SAMPLE));
         }
         let point = point.map_err(|(found, expected)| self.lines.wrong(found, expected))?;
         if let Some(last_at) = self.last_at.filter(|last_at| point.at <= *last_at) {
-            let found = format!("the time {} after {last_at} on the line before", point.at);
-            return Err(self
-                .lines
-                .wrong(found, "times that rise from line to line; sort the file and keep one line a time"));
+            let (found, expected) = not_rising(point.at, last_at);
+            return Err(self.lines.wrong(found, expected));
         }
         if self.samples == self.most_samples {
             let found = format!("more than {} samples", self.most_samples);
@@ -127,37 +131,92 @@ fn header(line: &str) -> Option<String> {
     (is_name(time) && is_name(size)).then(|| size.trim().trim_matches('"').to_owned())
 }
 
+/// The unit that a column's name tells.
+pub(super) fn unit(column: &str) -> Option<Unit> {
+    match column {
+        "bytes" => Some(Unit::Bytes),
+        "objects" => Some(Unit::Objects),
+        _ => None,
+    }
+}
+
+/// What is wrong with a time that does not come after the one before.
+pub(super) fn not_rising(at: Seconds, last_at: Seconds) -> Wrong {
+    let found = format!("the time {at} after {last_at} on the line before");
+    (found, "times that rise from line to line; sort the file and keep one line a time")
+}
+
 /// A sample, or what was found instead and what is expected.
-fn parse(line: &str) -> Result<Point, (String, &'static str)> {
+fn parse(line: &str) -> Result<Point, Wrong> {
     let count = line.split(',').count();
     let Some((time, size)) = line.split_once(',').filter(|_| count == 2) else {
         let fields = if count == 1 { "1 field".to_owned() } else { format!("{count} fields") };
         return Err((format!("{fields} in {}", quoted(line)), SAMPLE));
     };
+    point(time, size)
+}
+
+/// A sample from its two fields.
+fn point(time: &str, size: &str) -> Result<Point, Wrong> {
     let number = |what: &str, text: &str| {
         let text = text.trim();
         let number = text.parse().ok().filter(|number: &f64| number.is_finite());
         number.ok_or_else(|| (format!("the {what} {}", quoted(text)), SAMPLE))
     };
-    let point = Point { at: number("time", time)?, size: number("size", size)? };
-    if point.at.abs() > LARGEST_SECONDS {
-        return Err((format!("the time {}", quoted(time.trim())), "seconds; divide milliseconds by 1000"));
+    checked(Point { at: number("time", time)?, size: number("size", size)? })
+}
+
+/// The sample, if it is one.
+pub(super) fn checked(point: Point) -> Result<Point, Wrong> {
+    if point.at.is_nan() || point.at.abs() > LARGEST_SECONDS {
+        return Err((format!("the time \"{}\"", point.at), "seconds; divide milliseconds by 1000"));
     }
     if !(0.0..=LARGEST_SIZE).contains(&point.size) {
-        return Err((format!("the size {}", quoted(size.trim())), "a size from 0 to 1e18"));
+        return Err((format!("the size \"{}\"", point.size), "a size from 0 to 1e18"));
     }
     Ok(point)
+}
+
+/// The name of the third column of a header of three, `series,t_seconds,bytes`: then each line says whose it is.
+pub(super) fn long_header(line: &str) -> Option<&str> {
+    let (series, rest) = line.split_once(',')?;
+    let is_named = matches!(series.trim().trim_matches('"'), "series" | "name");
+    header(rest).filter(|_| is_named)?;
+    Some(rest.rsplit_once(',')?.1.trim().trim_matches('"'))
+}
+
+/// A line of such a file: whose sample, and the sample. The numbers come last, so that a name may hold commas.
+pub(super) fn long_line(line: &str) -> Result<(Cow<'_, str>, Point), Wrong> {
+    let mut fields = line.rsplitn(3, ',');
+    let (size, time, name) = (fields.next(), fields.next(), fields.next());
+    let (Some(size), Some(time), Some(name)) = (size, time, name) else {
+        return Err((format!("too few fields in {}", quoted(line)), NAMED_SAMPLE));
+    };
+    let name = name.trim();
+    let name = match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(inner) if inner.contains("\"\"") => Cow::Owned(inner.replace("\"\"", "\"")),
+        Some(inner) => Cow::Borrowed(inner),
+        None => Cow::Borrowed(name),
+    };
+    if name.is_empty() {
+        return Err((format!("no name in {}", quoted(line)), NAMED_SAMPLE));
+    }
+    Ok((name, point(time, size)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn opened(text: &[u8]) -> Result<Reader<&[u8]>, ReadError> {
+        Reader::open(Lines::new("a.csv", text, MOST_LINE_BYTES))
+    }
+
     type Read = (Option<String>, Vec<(f64, f64)>);
 
     /// The name of the column and all samples, or the first error.
     fn read(text: &str) -> Result<Read, String> {
-        let mut reader = Reader::open("a.csv", text.as_bytes()).map_err(|error| error.to_string())?;
+        let mut reader = opened(text.as_bytes()).map_err(|error| error.to_string())?;
         let mut points = Vec::new();
         while let Some(point) = reader.next().map_err(|error| error.to_string())? {
             points.push((point.at, point.size));
@@ -199,7 +258,7 @@ mod tests {
             let error = read(text).expect_err(text);
             assert!(error.contains(message), "{text:?}: {error}");
         }
-        let mut reader = Reader::open("a.csv", &b"0,5\n1,\xff\n"[..]).unwrap();
+        let mut reader = opened(b"0,5\n1,\xff\n").unwrap();
         reader.next().unwrap();
         assert!(
             reader.next().unwrap_err().to_string().contains("a.csv:2: found bytes that are no UTF-8 text")
@@ -207,8 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn a_line_may_say_whose_it_is() {
+        assert_eq!(long_header("series,t_seconds,objects"), Some("objects"));
+        assert_eq!(
+            (long_header("t,a,b"), long_header("series,1,2"), long_header("t,bytes")),
+            (None, None, None)
+        );
+        let point = Point { at: 30.0, size: 5.0 };
+        for (line, name) in
+            [("web,30,5", "web"), ("\"a{b=\"\"x\"\",c=\"\"y\"\"}\", 30, 5", "a{b=\"x\",c=\"y\"}")]
+        {
+            assert_eq!(long_line(line), Ok((Cow::Borrowed(name), point)), "{line}");
+        }
+        for (line, found) in
+            [("30,5", "too few fields in \"30,5\""), (",30,5", "no name"), ("a,b,5", "the time \"b\"")]
+        {
+            let (message, _) = long_line(line).unwrap_err();
+            assert!(message.contains(found), "{line}: {message}");
+        }
+    }
+
+    #[test]
     fn samples_are_bounded() {
-        let mut reader = Reader::open("a.csv", &b"0,5\n1,6\n2,7\n"[..]).unwrap();
+        let mut reader = opened(b"0,5\n1,6\n2,7\n").unwrap();
         reader.most_samples = 2;
         assert!(reader.next().unwrap().is_some() && reader.next().unwrap().is_some());
         assert!(reader.next().unwrap_err().to_string().contains("a.csv:3: found more than 2 samples"));

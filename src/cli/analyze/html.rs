@@ -3,9 +3,8 @@
 //! No script, nothing from outside, and every text escaped: names come from files that anyone may have named. It wears
 //! the style sheet of the exporter's page.
 
-mod plot;
-
 use super::{
+    plot::{self, Plot},
     summary::Summary,
     words::{self, COLUMNS, Word},
 };
@@ -90,7 +89,8 @@ fn write_table(out: &mut impl Write, summaries: &[&Summary]) -> io::Result<()> {
     }
     out.write_all(
         b"</tbody>\n</table>\n<p class=\"note\">In the pictures an episode is shaded from the onset of its growth to its \
-          end, and an upright line shows when it was confirmed. A dashed line is the limit, a dotted one a restart.</p>\n",
+          end, and an upright line shows when it was confirmed. A dashed line is the limit, a dotted one a restart. \
+          The line below the sizes is their floor; where a leak goes on, it does so with the interval of its growth.</p>\n",
     )
 }
 
@@ -112,8 +112,8 @@ fn write_series(out: &mut impl Write, number: usize, summary: &Summary) -> io::R
         badge(summary),
         Escaped(&words::verdict(summary)),
     )?;
-    if let Some(picture) = &summary.picture {
-        plot::write(out, summary, picture)?;
+    if let Some(plot) = Plot::of(summary) {
+        write_plot(out, &plot)?;
     }
     out.write_all(b"<ul class=\"episodes\">\n")?;
     for episode in words::told_episodes(summary) {
@@ -128,6 +128,21 @@ fn write_series(out: &mut impl Write, number: usize, summary: &Summary) -> io::R
         writeln!(out, "<li>{restarts}</li>")?;
     }
     out.write_all(b"</ul>\n</section>\n")
+}
+
+/// The picture. The words beside it are HTML, so that they keep their size when the picture is stretched.
+fn write_plot(out: &mut impl Write, plot: &Plot<'_>) -> io::Result<()> {
+    let ([high, middle, low], [from, to]) = (plot.sizes(), plot.times());
+    write!(
+        out,
+        "<figure class=\"plot\">\n<div class=\"sizes\"><span>{high}</span><span>{middle}</span><span>{low}</span></div>\n\
+         <svg viewBox=\"0 0 {:.1} {}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">\n",
+        plot.width(),
+        plot::HEIGHT,
+        plot.label(),
+    )?;
+    plot.write(out)?;
+    writeln!(out, "</svg>\n<div class=\"times\"><span>{from}</span><span>{to}</span></div>\n</figure>")
 }
 
 #[cfg(test)]

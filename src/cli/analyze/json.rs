@@ -98,6 +98,7 @@ struct Record<'a> {
 #[derive(Serialize)]
 struct EpisodeRecord {
     onset: Seconds,
+    onset_told: Seconds,
     opened: Seconds,
     confirmed: Option<Seconds>,
     ended: Option<Seconds>,
@@ -145,6 +146,7 @@ fn episode_record(episode: &EpisodeSummary, unit: Unit) -> EpisodeRecord {
     let [leaked_bytes, leaked_objects] = in_unit(episode.leaked, unit);
     EpisodeRecord {
         onset: episode.onset_at,
+        onset_told: episode.told_onset_at,
         opened: episode.opened_at,
         confirmed: episode.confirmed_at,
         ended: episode.ended.map(|(at, _)| at),

@@ -39,27 +39,22 @@ pub(super) struct Lines<R> {
     most_bytes: u64,
     line: Vec<u8>,
     number: u64,
+    /// Whether the line that was read last comes once more.
+    is_unread: bool,
 }
 
 impl<R: BufRead> Lines<R> {
     /// The lines of `input`, which errors call `file`; none may be longer than so many bytes.
     pub(super) fn new(file: &str, input: R, most_bytes: u64) -> Self {
-        Self { file: file.into(), input, most_bytes, line: Vec::new(), number: 0 }
+        Self { file: file.into(), input, most_bytes, line: Vec::new(), number: 0, is_unread: false }
     }
 
     /// The next line without its end (LF or CRLF) and, at the begin of the file, without a byte-order mark; none at the
     /// end of the file.
     pub(super) fn next(&mut self) -> Result<Option<&str>, ReadError> {
-        self.line.clear();
-        let bound = self.most_bytes + 2;
-        let mut bounded = self.input.by_ref().take(bound);
-        let read = bounded
-            .read_until(b'\n', &mut self.line)
-            .map_err(|source| ReadError::Io { file: Arc::clone(&self.file), source })?;
-        if read == 0 {
+        if !std::mem::take(&mut self.is_unread) && !self.read()? {
             return Ok(None);
         }
-        self.number += 1;
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if u64::try_from(line.len()).unwrap_or(u64::MAX) > self.most_bytes {
@@ -70,6 +65,24 @@ impl<R: BufRead> Lines<R> {
             return Err(self.wrong("bytes that are no UTF-8 text", "plain text"));
         };
         Ok(Some(if self.number == 1 { text.trim_start_matches('\u{feff}') } else { text }))
+    }
+
+    /// Reads on; false at the end of the file.
+    fn read(&mut self) -> Result<bool, ReadError> {
+        self.line.clear();
+        let bound = self.most_bytes + 2;
+        let mut bounded = self.input.by_ref().take(bound);
+        let read = bounded
+            .read_until(b'\n', &mut self.line)
+            .map_err(|source| ReadError::Io { file: Arc::clone(&self.file), source })?;
+        self.number += u64::from(read > 0);
+        Ok(read > 0)
+    }
+
+    /// The line that was read last comes once more, and none of them may be longer than so many bytes.
+    pub(super) fn again(&mut self, most_bytes: u64) {
+        self.is_unread = self.number > 0;
+        self.most_bytes = most_bytes;
     }
 
     /// The error that the line read last is not what it should be.

@@ -74,6 +74,11 @@ impl Picture {
         (at - self.from) / self.column_secs
     }
 
+    /// The time of a place in columns.
+    pub(super) fn time(&self, position: f64) -> Seconds {
+        self.from + position * self.column_secs
+    }
+
     /// The lowest and the highest size of all.
     pub(super) fn range(&self) -> (f64, f64) {
         let empty = (f64::INFINITY, f64::NEG_INFINITY);

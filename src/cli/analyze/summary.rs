@@ -3,6 +3,7 @@
 use super::{
     course::{Audience, Occasion, Series, Standing},
     csv::Point,
+    onset::{Life, began_at},
     picture::Picture,
 };
 use crate::{
@@ -29,8 +30,10 @@ pub(super) enum Ending {
 /// One episode.
 #[derive(Clone, Debug)]
 pub(super) struct EpisodeSummary {
-    /// When the growth began.
+    /// When the growth began, by what is known in the end.
     pub(super) onset_at: Seconds,
+    /// When it began by what the exporter would have told.
+    pub(super) told_onset_at: Seconds,
     /// When it was first suspected.
     pub(super) opened_at: Seconds,
     /// When it was confirmed, if it was.
@@ -64,15 +67,16 @@ pub(super) struct Summary {
     pub(super) episodes: Vec<EpisodeSummary>,
     /// Episodes beyond the bound.
     pub(super) episodes_left_out: u64,
-    /// Its picture, where one was asked for.
+    /// Its picture; dropped at the end where none was asked for.
     pub(super) picture: Option<Picture>,
+    is_pictured: bool,
     open: Option<EpisodeSummary>,
 }
 
 impl Summary {
     /// Nothing yet, of a series whose first sample comes at `from`.
     pub(super) fn new(series: Series, from: Seconds, is_pictured: bool) -> Self {
-        let picture = is_pictured.then(|| Picture::new(from, series.interval_secs));
+        let picture = Some(Picture::new(from, series.interval_secs));
         Self {
             series,
             samples: 0,
@@ -84,6 +88,7 @@ impl Summary {
             episodes: Vec::new(),
             episodes_left_out: 0,
             picture,
+            is_pictured,
             open: None,
         }
     }
@@ -115,11 +120,20 @@ impl Summary {
     fn close(&mut self, at: Seconds, how: Ending) {
         let Some(mut episode) = self.open.take() else { return };
         episode.ended = Some((at, how));
+        episode.onset_at = self.onset_at(&episode, at);
         if self.episodes.len() < MOST_EPISODES {
             self.episodes.push(episode);
         } else {
             self.episodes_left_out += 1;
         }
+    }
+
+    /// When an episode that lasted until then began.
+    fn onset_at(&self, episode: &EpisodeSummary, until: Seconds) -> Seconds {
+        let from = self.restarts.last().copied().unwrap_or(self.from);
+        let life = episode.confirmed_at.map(|confirmed_at| Life { from, confirmed_at, until });
+        let began_at = life.zip(self.picture.as_ref()).and_then(|(life, picture)| began_at(picture, life));
+        began_at.unwrap_or(episode.told_onset_at)
     }
 
     /// Keeps the open episode as it stands; what a verdict in doubt says of it is not kept.
@@ -128,13 +142,14 @@ impl Summary {
         let leaked = standing.leaked().unwrap_or_default();
         let open = self.open.get_or_insert_with(|| EpisodeSummary {
             onset_at: episode.since,
+            told_onset_at: episode.since,
             opened_at: episode.opened_at,
             confirmed_at: None,
             ended: None,
             finding: finding.clone(),
             leaked,
         });
-        open.onset_at = episode.since;
+        (open.onset_at, open.told_onset_at) = (episode.since, episode.since);
         open.confirmed_at = episode.confirmed_at;
         if finding.confidence >= SUSPECT_AT {
             open.finding = finding.clone();
@@ -158,7 +173,11 @@ impl Audience for Summary {
             Occasion::End => {
                 self.state = standing.state;
                 self.finding = standing.finding.cloned();
-                self.episodes.extend(self.open.take());
+                if let Some(mut episode) = self.open.take() {
+                    episode.onset_at = self.onset_at(&episode, standing.at);
+                    self.episodes.push(episode);
+                }
+                self.picture.take_if(|_| !self.is_pictured);
             }
         }
         Ok(())

@@ -88,6 +88,7 @@ pub(super) fn row(summary: &Summary) -> [String; COLUMNS.len()] {
 }
 
 /// A time of a series: a date where it counts from 1970, else the time since its start.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct When(pub(super) Seconds);
 
 impl fmt::Display for When {
@@ -150,11 +151,22 @@ pub(super) fn episode(summary: &Summary, episode: &EpisodeSummary) -> [String; 2
         Some((at, Ending::Restart)) => format!(", ended by the restart at {}", When(at)),
         None => String::from(", going on"),
     };
-    let growth = Change { value: finding.growth.value * HOUR_SECS, bytes };
+    let Estimate { value, lower, upper } = finding.growth;
+    let [growth, least, most] = [value, lower, upper].map(|pace| Change { value: pace * HOUR_SECS, bytes });
     let leaked = Amount { value: episode.leaked, bytes };
     let pattern = pattern_words(finding.pattern);
-    let _never_fails = write!(text, ": {growth} an hour, {leaked} in all, {pattern}");
+    let _never_fails = write!(
+        text,
+        ": {growth} an hour ({least} to {most}), {leaked} in all, {pattern}{}",
+        time_clause(finding)
+    );
     [text, finding.evidence.to_string()]
+}
+
+/// How long it was to the limit, with its interval.
+fn time_clause(finding: &Finding) -> String {
+    let Some(Estimate { value, lower, upper }) = finding.time_to_limit else { return String::new() };
+    format!(", {} to the limit ({} to {})", Span(value), Span(lower), Span(upper))
 }
 
 /// The episodes worth telling: those that were confirmed, and the open one.

@@ -4,13 +4,17 @@
 //! - Node: its inspector, see [`inspector`](super::inspector).
 
 use super::{
-    client::{Client, MOST_DOCUMENT_BYTES, MOST_PAGE_BYTES},
+    MOST_PAGE_BYTES,
     exposition::{Exposition, Told},
     inspector,
+    pull::MOST_DOCUMENT_BYTES,
 };
-use crate::config::{
-    applications::{Account, Shape},
-    selector::Series,
+use crate::{
+    config::{
+        applications::{Account, Shape},
+        selector::Series,
+    },
+    fetch::Client,
 };
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 //! The connection is opened for each reading and closed behind it, since a Node that ends waits for whoever is connected.
 //! Nothing is enabled, no snapshot is taken, and what is evaluated calls functions of Node alone.
 
-use super::{client::Client, exposition::Exposition};
-use crate::config::selector::Series;
+use super::exposition::Exposition;
+use crate::{config::selector::Series, fetch::Client};
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::Uri;
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! One place that is asked again and again: who hangs is asked less often, and nothing is asked twice at a time.
 
-use super::client::{Client, MOST_DOCUMENT_BYTES};
 use crate::{
     collect::{Program, Spawn},
     config::applications::Place,
+    fetch::Client,
 };
 use rustix::fs::OFlags;
 use serde_json::Value;
@@ -16,6 +16,8 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
+/// A document with a few numbers. As a tree it takes up to thirty times as much.
+pub(super) const MOST_DOCUMENT_BYTES: usize = 1024 * 1024;
 /// A command or a file that tells a number tells it in less.
 const MOST_TEXT_BYTES: usize = 64 * 1024;
 /// Whoever hangs is left alone for so many readings at most.
