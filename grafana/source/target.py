@@ -28,6 +28,7 @@ from .schema import (
     timeline,
     timeseries,
     variable,
+    words,
 )
 
 UID = "memleak-target"
@@ -513,7 +514,10 @@ def rules():
     def number(metric):
         return rows(f"max by ({labels}) ({select(metric, inside=TARGET_AREA)})")
 
-    firing = select("ALERTS", 'alertstate="firing"', 'alertname=~"MemoryLeak.*|Memleak.*"', inside=TARGET)
+    known = "unit, namespace, pod, container_name, container, pod_uid, runtime"
+    ours, critical = ('alertstate="firing"', 'alertname=~"MemoryLeak.*|Memleak.*"'), 'severity="critical"'
+    firing = f"max by (instance, alertname, area) ({select('ALERTS', *ours, inside=TARGET)})"
+    pages = f"max by (instance, alertname, area) ({select('ALERTS', *ours, critical, inside=TARGET)})"
     return [
         table(
             (
@@ -550,25 +554,28 @@ def rules():
             sort="Value #A",
         ),
         timeline(
-            ("Alerts", "Alerts about this target that fire."),
+            ("Alerts", "Alerts about this target that fire; red is what pages."),
             "none",
             "no alert fires",
-            [query(f"max by (instance, alertname, area) ({firing})", "{{alertname}} {{area}}")],
+            [query(f"2 * {pages} or {firing}", "{{alertname}} {{area}}")],
             10,
             8,
-            thresholds=steps(BAD),
-            mappings=[{"type": "value", "options": {"1": {"index": 0, "text": "fires", "color": BAD}}}],
+            thresholds=steps(WARN, (2, BAD)),
+            mappings=words(_1=("warning", WARN), _2=("critical", BAD)),
         ),
         table(
             ("What it is", "What is known of the target beside its name."),
             "none",
             "gone",
-            [rows(f"max by (instance, unit, container, pod_uid, runtime) ({select('memleak_target_info', inside=TARGET)})")],
+            [rows(f"max by (instance, {known}) ({select('memleak_target_info', inside=TARGET)})")],
             [
                 column("instance", "Instance"),
                 column("unit", "Unit"),
-                column("container", "Container"),
-                column("pod_uid", "Pod"),
+                column("namespace", "Namespace"),
+                column("pod", "Pod"),
+                column("container_name", "Container"),
+                column("container", "Container's id"),
+                column("pod_uid", "Pod's uid"),
                 column("runtime", "Runtime"),
             ],
             width=24,
