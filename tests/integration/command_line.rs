@@ -153,7 +153,7 @@ fn it_says_what_it_watches_serves_its_pages_and_ends_on_request() {
     let mut exporter = Exporter::start(&["--log.format=json"]);
     let line = exporter.process.line_with("watching every process", PATIENCE);
     let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
-    assert_eq!(line["collectors"], "process,cgroup,host,application,attribution,directory,push");
+    assert_eq!(line["collectors"], "process,cgroup,host,application,attribution,jvm,directory,push");
     assert_eq!(get(&exporter.url("/-/healthy")).0, 200);
     wait_for("readiness", PATIENCE, || (get(&exporter.url("/-/ready")).0 == 200).then_some(()));
     let (code, page) = get(&exporter.url("/"));
@@ -196,7 +196,7 @@ fn collectors_are_switched_by_their_names() {
     for (flags, watching) in [
         (
             &["--no-collector.cgroup"][..],
-            "watching every process, the machine itself and the parts of suspects",
+            "watching every process, the machine itself, the parts of suspects and the heaps of JVMs",
         ),
         (&["--collector.disable-defaults", "--collector.host"], "watching the machine itself"),
         (
