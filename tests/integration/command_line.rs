@@ -201,7 +201,7 @@ fn collectors_are_switched_by_their_names() {
         (&["--collector.disable-defaults", "--collector.host"], "watching the machine itself"),
         (
             &["--no-collector.host", "--collector.host", "--no-collector.attribution"],
-            "watching every process, every control group and the machine itself",
+            "watching every process, every control group, the machine itself and the heaps of JVMs",
         ),
     ] {
         let mut exporter = Exporter::start(flags);
