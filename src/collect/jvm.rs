@@ -1,4 +1,4 @@
-//! The heaps of JVMs, by the counters that every HotSpot JVM keeps for others in a file: nothing is started in it and
+//! The heaps of JVMs, by the counters that every `HotSpot` JVM keeps for others in a file: nothing is started in it and
 //! nothing asked of it.
 //!
 //! It has no targets of its own: what it reads is put beside what the process collector sees of the same process. It has
@@ -137,9 +137,13 @@ impl JvmCollector {
                 Err(Missed::Nothing) => {}
                 Err(Missed::NoFile) => known.again_at = pause,
                 Err(Missed::Permission) => {
-                    (known.again_at, batch.errors.permission) = (pause, batch.errors.permission + 1)
+                    known.again_at = pause;
+                    batch.errors.permission += 1;
                 }
-                Err(Missed::Garbled) => (known.again_at, batch.errors.read) = (pause, batch.errors.read + 1),
+                Err(Missed::Garbled) => {
+                    known.again_at = pause;
+                    batch.errors.read += 1;
+                }
             }
         }
         self.known.insert(identity, known);

@@ -150,7 +150,7 @@ fn answer(text: &str) -> Result<Option<Told>, String> {
     if about.get("id").and_then(serde_json::Value::as_u64) != Some(QUESTION) {
         return Ok(None);
     }
-    let Answer { result, error, .. } = serde_json::from_value(about).map_err(unexpected)?;
+    let Answer { result, error } = serde_json::from_value(about).map_err(unexpected)?;
     if let Some(Failure { message }) = error {
         return Err(format!("does not evaluate the question: {message}"));
     }

@@ -1,4 +1,4 @@
-//! The file in which a HotSpot JVM keeps its counters for others to read, `hsperfdata`, in its second version.
+//! The file in which a JVM of the `HotSpot` kind keeps its counters for others to read, `hsperfdata`, in its second version.
 //!
 //! A prologue of 32 bytes, then entries, each with its length and the places of its name and its value. Whoever owns the
 //! process may write what they like into it, so nothing is believed: every place is looked up with a check, the number of
@@ -84,7 +84,7 @@ impl<'a> Counters<'a> {
     /// Takes in the entry that begins there, and gives its length; none where it has no end.
     fn take_in(&mut self, bytes: Bytes<'a>, begin: usize) -> Option<usize> {
         let length = bytes.place(begin).filter(|length| *length >= ENTRY_BYTES)?;
-        let behind = |offset: usize| Some(begin.checked_add(bytes.place(begin + offset)?)?);
+        let behind = |offset: usize| begin.checked_add(bytes.place(begin + offset)?);
         let (name, value) = (bytes.text(behind(4)?, length)?, behind(16)?);
         let (elements, kind) = (bytes.place(begin + 8)?, *bytes.file.get(begin + 12)?);
         match kind {

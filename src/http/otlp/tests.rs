@@ -45,7 +45,7 @@ fn request(resource: &[(&str, &str)], metrics: Vec<Metric>) -> ExportMetricsServ
 /// What becomes of an export as it comes over the network.
 fn taken(
     inbox: &Inbox,
-    request: ExportMetricsServiceRequest,
+    request: &ExportMetricsServiceRequest,
 ) -> Result<ExportMetricsServiceResponse, Refusal> {
     take_in(inbox, &request.encode_to_vec())
 }
@@ -61,7 +61,7 @@ fn inbox(patterns: &[&str]) -> Inbox {
 
 /// What the inbox holds after an export: `area=size<limit`, sorted.
 fn areas_of(inbox: &Inbox, metrics: Vec<Metric>) -> Vec<String> {
-    let response = taken(inbox, request(CHECKOUT, metrics)).unwrap();
+    let response = taken(inbox, &request(CHECKOUT, metrics)).unwrap();
     assert_eq!(response.partial_success, None);
     let mut told: Vec<String> = inbox
         .read(1.0, 60.0)
@@ -172,17 +172,17 @@ fn the_resource_names_the_target_and_tells_instances_apart() {
         &[("service.name", "a"), ("service.instance.id", "2")],
         &[("service.name", "a"), ("host.name", "h"), ("process.pid", "2")],
     ] {
-        assert_eq!(taken(&inbox, request(resource, metrics())).unwrap().partial_success, None);
+        assert_eq!(taken(&inbox, &request(resource, metrics())).unwrap().partial_success, None);
     }
     assert_eq!(inbox.read(1.0, 60.0).programs.len(), 4);
     for name in ["", "a\nb", &"a".repeat(129)] {
         let partial =
-            taken(&inbox, request(&[("service.name", name)], metrics())).unwrap().partial_success.unwrap();
+            taken(&inbox, &request(&[("service.name", name)], metrics())).unwrap().partial_success.unwrap();
         assert_eq!(partial.rejected_data_points, 1);
         assert!(partial.error_message.contains("service.name"), "{}", partial.error_message);
     }
-    assert_eq!(taken(&inbox, request(&[], vec![gauge("x", "1", 1.0)])).unwrap().partial_success, None);
-    assert_eq!(taken(&Inbox::default(), request(CHECKOUT, metrics())), Err(Refusal::Shut));
+    assert_eq!(taken(&inbox, &request(&[], vec![gauge("x", "1", 1.0)])).unwrap().partial_success, None);
+    assert_eq!(taken(&Inbox::default(), &request(CHECKOUT, metrics())), Err(Refusal::Shut));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn what_finds_no_room_is_told() {
     let inbox = Inbox::default();
     inbox.open(Terms { areas_max: 1, metrics: Vec::new() });
     let metrics = vec![gauge("process.memory.usage", "By", 1.0), gauge("go.goroutine.count", "1", 1.0)];
-    let partial = taken(&inbox, request(CHECKOUT, metrics)).unwrap().partial_success.unwrap();
+    let partial = taken(&inbox, &request(CHECKOUT, metrics)).unwrap().partial_success.unwrap();
     assert_eq!((partial.rejected_data_points, partial.error_message.contains("push.areas")), (1, true));
 }
 
@@ -229,7 +229,7 @@ fn a_piece_that_is_too_large_is_left_out_and_said() {
     let mut large = sum_of("jvm.memory.used", vec![point(&[], 1.0)]);
     large.description = "x".repeat(PIECE_MAX_BYTES);
     let metrics = vec![large, sum_of("process.memory.usage", vec![point(&[], 5.0)])];
-    let partial = taken(&inbox, request(CHECKOUT, metrics)).unwrap().partial_success.unwrap();
+    let partial = taken(&inbox, &request(CHECKOUT, metrics)).unwrap().partial_success.unwrap();
     assert_eq!(partial.rejected_data_points, 1);
     assert!(partial.error_message.contains("more than 64 KiB"));
     assert_eq!(inbox.read(1.0, 60.0).programs.len(), 1);
