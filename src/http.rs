@@ -12,6 +12,8 @@ pub(crate) mod access;
 mod answer;
 mod api;
 mod body;
+mod change;
+mod desk;
 mod door;
 mod gate;
 mod grpc;
@@ -19,6 +21,7 @@ mod listener;
 mod otlp;
 mod page;
 mod patience;
+mod profiles;
 mod push;
 mod query;
 mod routes;
@@ -27,6 +30,7 @@ mod serve;
 mod site;
 mod stream;
 
+pub use desk::{AreaKey, Bucket, Level, Past, Question, What};
 pub use door::{Door, NoteReading, ReadWebFile};
 pub use listener::{Bound, bind};
 
@@ -123,6 +127,9 @@ pub trait Pages: Send + Sync + 'static {
 
     /// Counts one answered request by handler and status code.
     fn count_request(&self, handler: &'static str, code: u16);
+
+    /// Hands a question to the tick; false where there is no tick any more.
+    fn ask(&self, question: Question) -> bool;
 
     /// The number of the last tick, which changes with each.
     fn ticks(&self) -> watch::Receiver<u64>;

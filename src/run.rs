@@ -174,7 +174,7 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     };
     let reloading = tokio::spawn(reloader.run(reload_requests));
     let state = http::State {
-        pages: Arc::new(Served { exposition, own, collectors: options.collectors }),
+        pages: Arc::new(Served { exposition, own, collectors: options.collectors, control: control.clone() }),
         inbox,
         reload: reloads,
         first_verdict_samples: FIRST_VERDICT_SAMPLES,

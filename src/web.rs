@@ -9,7 +9,13 @@ pub use clients::{ClientPolicy, ClientVerifier};
 
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::ServerConfig;
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 /// What a good web file means. The default is what is served without one.
 #[derive(Clone, Default)]
@@ -21,6 +27,9 @@ pub struct Web {
     /// Names with the bcrypt hashes of their passwords; where there is one, every request needs it;
     /// `basic_auth_users`.
     pub users: BTreeMap<String, String>,
+    /// Those of the users who may change something, from anywhere; if there is nobody named, only this machine may;
+    /// `basic_auth_changers`.
+    pub changers: BTreeSet<String>,
     /// How many requests are answered, if not all; `rate_limit`.
     pub rate: Option<Rate>,
 }
@@ -62,6 +71,8 @@ impl Web {
             Some("tls_server_config")
         } else if !self.users.is_empty() && new.users.is_empty() {
             Some("basic_auth_users")
+        } else if !self.changers.is_empty() && new.changers.is_empty() {
+            Some("basic_auth_changers")
         } else if required(self) && !required(new) {
             Some("tls_server_config.client_auth_type")
         } else {
@@ -76,6 +87,7 @@ impl fmt::Debug for Web {
             .field("tls", &self.tls)
             .field("headers", &self.headers)
             .field("users", &self.users.keys().collect::<Vec<_>>())
+            .field("changers", &self.changers)
             .field("rate", &self.rate)
             .finish()
     }

@@ -31,7 +31,10 @@ use std::{path::Path, time::Duration};
 
 /// The sections with their keys; the root is the empty name.
 const SECTIONS: [(&str, &[&str]); 5] = [
-    ("", &["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"]),
+    (
+        "",
+        &["tls_server_config", "http_server_config", "basic_auth_users", "basic_auth_changers", "rate_limit"],
+    ),
     (
         "tls_server_config",
         &[
@@ -112,10 +115,14 @@ fn read(path: &Path, file_name: &str, files: &mut Files) -> Result<Web, ConfigEr
 
 fn sections(root: &Field<'_>, files: &mut Files, problems: &mut Problems) -> Web {
     let Some(root) = section(root, "", problems) else { return Web::default() };
+    let users =
+        root.field("basic_auth_users").map(|field| users::users(&field, problems)).unwrap_or_default();
+    let changers = root.field("basic_auth_changers");
     Web {
         tls: root.field("tls_server_config").and_then(|field| tls::tls(&field, files, problems)),
         headers: root.field("http_server_config").map(|field| http(&field, problems)).unwrap_or_default(),
-        users: root.field("basic_auth_users").map(|field| users::users(&field, problems)).unwrap_or_default(),
+        changers: changers.map(|field| users::changers(&field, &users, problems)).unwrap_or_default(),
+        users,
         rate: root.field("rate_limit").and_then(|field| rate(&field, problems)),
     }
 }

@@ -124,6 +124,12 @@ impl Judge {
         }
     }
 
+    /// What is remembered of the area.
+    #[must_use]
+    pub const fn ladder(&self) -> &Ladder {
+        &self.ladder
+    }
+
     /// Whether this can be what a judge knew at `latest`, as far as its numbers are computed with: what was read from a
     /// file may be anything. Samples from the future would keep out all those of the present.
     #[must_use]

@@ -12,7 +12,7 @@
 
 use hyper::{
     HeaderMap,
-    header::{FORWARDED, HOST, HeaderName, ORIGIN, VIA},
+    header::{FORWARDED, HOST, HeaderName, HeaderValue, ORIGIN, VIA},
     http::uri::Authority,
 };
 use std::net::IpAddr;
@@ -20,6 +20,9 @@ use std::net::IpAddr;
 /// Headers by which a proxy says that it speaks for somebody else.
 const FORWARDING_HEADERS: [HeaderName; 4] =
     [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+
+/// How a browser says from where a request comes, whatever the page that sends it.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whom a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub(super) enum Audience {
     Listeners,
     /// Those who may tell of their own memory: this machine, and who is known.
     Pushers,
-    /// Those who may change something: this machine alone.
+    /// Those who may change something: this machine alone, or else whom the web file names.
     Changers,
 }
 
@@ -46,7 +49,27 @@ pub(super) struct Client<'a> {
     /// The host named in the request line itself, which a proxy's client may do.
     pub(super) uri_host: Option<&'a str>,
     /// Whether it has shown who it is. No page can make a browser do so under a name that a stranger owns.
-    pub(super) is_known: bool,
+    pub(super) who: Who,
+}
+
+/// What is known of who asks, by the web file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Nothing.
+    #[default]
+    Stranger,
+    /// It is known who it is; who may change something is not said.
+    Known,
+    /// It is known, and others may change something.
+    Reader,
+    /// It is known, and may change something.
+    Changer,
+}
+
+impl Who {
+    fn is_known(self) -> bool {
+        self != Self::Stranger
+    }
 }
 
 /// The rule, from the flags.
@@ -64,7 +87,10 @@ const NOT_FROM_AFAR: &str = "Only this machine may read this. The metrics, /-/he
 const NO_PUSH_FROM_AFAR: &str = "Only this machine may push. To take in what others push, start the exporter with a web \
      file (--web.config.file) that names users or verifies certificates.";
 const NO_CHANGE_FROM_AFAR: &str = "Only this machine may change anything: send the request from the machine on which \
-     the exporter runs, to its loopback address and not through a proxy.";
+     the exporter runs, to its loopback address and not through a proxy; or name users who may, as basic_auth_changers in the \
+     --web.config.file.";
+const NO_CHANGER: &str =
+    "This user may not change anything. Ask as one whom basic_auth_changers in the web file names.";
 const UNKNOWN_NAME: &str = "The exporter is not known by the name in the Host header. Ask for it as localhost, as \
      127.0.0.1 or [::1], or under the name given with --web.external-url.";
 const OTHER_PAGE: &str = "A web page of another origin may not listen here.";
@@ -80,11 +106,13 @@ impl Rule {
         match audience {
             Audience::Everyone => Ok(()),
             Audience::Listeners if !client.is_of_same_origin() => Err(OTHER_PAGE),
-            Audience::Readers | Audience::Listeners if self.remote_read || client.is_known => Ok(()),
+            Audience::Readers | Audience::Listeners if self.remote_read || client.who.is_known() => Ok(()),
             Audience::Readers | Audience::Listeners if !client.is_local() => Err(NOT_FROM_AFAR),
             // A browser sends a password along that it knows, whoever wrote the page.
-            Audience::Pushers if client.is_known && client.is_of_same_origin() => Ok(()),
+            Audience::Pushers if client.who.is_known() && client.is_of_same_origin() => Ok(()),
             Audience::Pushers if !client.is_local() => Err(NO_PUSH_FROM_AFAR),
+            Audience::Changers if client.who == Who::Reader => Err(NO_CHANGER),
+            Audience::Changers if client.who == Who::Changer && client.is_of_same_origin() => Ok(()),
             Audience::Changers if !client.is_local() => Err(NO_CHANGE_FROM_AFAR),
             _ if !self.knows_host(client) => Err(UNKNOWN_NAME),
             Audience::Readers | Audience::Listeners => Ok(()),
@@ -124,6 +152,10 @@ impl Client<'_> {
 
     /// Whether the request comes from no web page at all, or from one of the very host and port that it asks.
     fn is_of_same_origin(&self) -> bool {
+        let site = self.headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+            return false;
+        }
         let Some(origin) = self.headers.get(ORIGIN) else { return true };
         let asked = self.headers.get(HOST).and_then(|host| host.to_str().ok());
         let from = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
@@ -144,7 +176,6 @@ fn host_of(header: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::HeaderValue;
 
     const AFAR: &str = "192.0.2.7";
 
@@ -152,7 +183,7 @@ mod tests {
         peer: &'static str,
         headers: &'static [(&'static str, &'static str)],
         rule: Rule,
-        is_known: bool,
+        who: Who,
     }
 
     impl Case {
@@ -162,12 +193,8 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect();
-            let client = Client {
-                peer: self.peer.parse().unwrap(),
-                headers: &headers,
-                uri_host: None,
-                is_known: self.is_known,
-            };
+            let client =
+                Client { peer: self.peer.parse().unwrap(), headers: &headers, uri_host: None, who: self.who };
             self.rule.admit(audience, &client).is_ok()
         }
     }
@@ -183,7 +210,7 @@ mod tests {
         headers: &'static [(&'static str, &'static str)],
         expected: [bool; 4],
     ) {
-        let case = Case { peer, headers, rule, is_known: false };
+        let case = Case { peer, headers, rule, who: Who::Stranger };
         let found = [Audience::Everyone, Audience::Readers, Audience::Pushers, Audience::Changers]
             .map(|a| case.admits(a));
         assert_eq!(found, expected, "{peer} {headers:?}");
@@ -210,17 +237,44 @@ mod tests {
     fn who_is_known_reads_everything_and_pushes_from_anywhere_and_changes_nothing() {
         for (peer, may_change) in [(AFAR, false), ("127.0.0.1", true)] {
             let headers = &[("host", "localhost:10099")];
-            let case = Case { peer, headers, rule: Rule::default(), is_known: true };
+            let case = Case { peer, headers, rule: Rule::default(), who: Who::Known };
             let found = [Audience::Everyone, Audience::Readers, Audience::Pushers, Audience::Changers]
                 .map(|a| case.admits(a));
             assert_eq!(found, [true, true, true, may_change], "{peer}");
         }
         let headers = &[("host", "node7:10099"), ("x-forwarded-for", "192.0.2.7")];
-        let case = Case { peer: "127.0.0.1", headers, rule: Rule::default(), is_known: true };
+        let case = Case { peer: "127.0.0.1", headers, rule: Rule::default(), who: Who::Known };
         assert!(case.admits(Audience::Readers) && !case.admits(Audience::Changers));
         let headers = &[("host", "node7:10099"), ("origin", "https://evil.example")];
-        let case = Case { peer: AFAR, headers, rule: Rule::default(), is_known: true };
+        let case = Case { peer: AFAR, headers, rule: Rule::default(), who: Who::Known };
         assert!(!case.admits(Audience::Pushers));
+    }
+
+    #[test]
+    fn whom_the_web_file_names_changes_something_from_anywhere_and_no_other_user_does() {
+        for (who, peer, origin, may_change) in [
+            (Who::Changer, AFAR, "http://node7:10099", true),
+            (Who::Changer, AFAR, "https://evil.example", false),
+            (Who::Reader, AFAR, "http://node7:10099", false),
+            (Who::Reader, "127.0.0.1", "http://node7:10099", false),
+            (Who::Known, AFAR, "http://node7:10099", false),
+        ] {
+            let headers: &'static [(&str, &str)] =
+                Box::leak(Box::new([("host", "node7:10099"), ("origin", origin)]));
+            let case = Case { peer, headers, rule: Rule::default(), who };
+            assert_eq!(case.admits(Audience::Changers), may_change, "{who:?} {peer} {origin}");
+        }
+    }
+
+    #[test]
+    fn a_browser_says_itself_from_where_a_request_comes() {
+        for (site, is_same) in
+            [("same-origin", true), ("none", true), ("cross-site", false), ("same-site", false)]
+        {
+            let headers: &'static [(&str, &str)] =
+                Box::leak(Box::new([("host", "localhost:10099"), ("sec-fetch-site", site)]));
+            check("::1", headers, [true, true, is_same, is_same]);
+        }
     }
 
     #[test]
@@ -238,7 +292,7 @@ mod tests {
     #[test]
     fn a_name_that_a_stranger_may_own_is_refused() {
         for own in ["LOCALHOST", "localhost.", "127.0.0.1:1", "127.3.2.1", "[::1]:10099", "[::1]"] {
-            let case = Case { peer: "::1", headers: &[], rule: Rule::default(), is_known: false };
+            let case = Case { peer: "::1", headers: &[], rule: Rule::default(), who: Who::Stranger };
             assert!(case.rule.is_own_host(&host_of(own).unwrap()), "{own}");
         }
         check("::1", &[], [true, false, false, false]);

@@ -11,12 +11,13 @@ mod areas;
 mod health;
 mod news;
 mod parameters;
+mod past;
 mod problem;
 mod report;
 mod shapes;
 mod status;
 
-use super::answer::Answer;
+use super::{answer::Answer, desk::Past};
 use crate::snapshot::Snapshot;
 use flate2::{Compression, write::GzEncoder};
 use hyper::{
@@ -29,9 +30,10 @@ use hyper::{
 };
 pub(super) use news::{Known, News, hello, news};
 use parameters::Parameters;
+pub(super) use past::Picked;
 pub(super) use problem::{Problem, in_form};
 use serde::Serialize;
-pub(super) use shapes::recommendations;
+pub(super) use shapes::{AreaSize, area_sizes, recommendations};
 use std::io::Write as _;
 
 /// What begins the path of everything here.
@@ -53,6 +55,10 @@ pub(super) enum Endpoint {
     Targets,
     Areas,
     Area,
+    History,
+    Sparklines,
+    Stats,
+    Attribution,
     Findings,
     Episodes,
     Report,
@@ -64,11 +70,15 @@ pub(super) enum Endpoint {
 
 impl Endpoint {
     /// All of them with their paths, `{id}` standing for an id, and the keys that their queries may have.
-    const ALL: [(Self, &'static str, &'static [&'static str]); 11] = [
+    const ALL: [(Self, &'static str, &'static [&'static str]); 15] = [
         (Self::Status, "/api/v1/status", &[]),
         (Self::Targets, "/api/v1/targets", &["kind", "target", "limit", "offset"]),
         (Self::Areas, "/api/v1/areas", areas::PARAMETERS),
         (Self::Area, "/api/v1/areas/{id}", &[]),
+        (Self::History, "/api/v1/areas/{id}/history", &[]),
+        (Self::Sparklines, "/api/v1/sparklines", areas::PAST_PARAMETERS),
+        (Self::Stats, "/api/v1/stats", areas::PAST_PARAMETERS),
+        (Self::Attribution, "/api/v1/attribution", &["kind", "target", "limit", "offset"]),
         (Self::Findings, "/api/v1/findings", areas::PARAMETERS),
         (Self::Episodes, "/api/v1/episodes", &["state", "limit", "offset"]),
         (Self::Report, "/api/v1/report", &["format"]),
@@ -80,11 +90,17 @@ impl Endpoint {
 
     /// What a path below the prefix asks for; none for nothing.
     pub(super) fn at(path: &str) -> Option<Self> {
-        let is_area = path.strip_prefix(AREA_PREFIX).is_some_and(|id| !id.is_empty() && !id.contains('/'));
-        if is_area {
-            return Some(Self::Area);
+        if let Some(id) = path.strip_prefix(AREA_PREFIX) {
+            let (id, endpoint) =
+                id.strip_suffix(past::HISTORY_SUFFIX).map_or((id, Self::Area), |id| (id, Self::History));
+            return (!id.is_empty() && !id.contains('/')).then_some(endpoint);
         }
         Self::ALL.iter().find(|(_, own, _)| *own == path).map(|(endpoint, ..)| *endpoint)
+    }
+
+    /// Whether only the tick has what is asked for.
+    pub(super) fn is_about_the_past(self) -> bool {
+        matches!(self, Self::History | Self::Sparklines | Self::Stats)
     }
 
     fn parameters(self) -> &'static [&'static str] {
@@ -122,7 +138,26 @@ enum Body {
 
 /// Answers a request from a snapshot.
 pub(super) fn answer(snapshot: &Snapshot, request: &Request) -> Answer {
-    match respond(snapshot, request) {
+    answered(called(snapshot, request).and_then(|call| respond(&call)), request)
+}
+
+/// Which areas a request is about whose past is to be told.
+///
+/// # Errors
+///
+/// The answer, where there is nothing to tell.
+pub(super) fn picked(snapshot: &Snapshot, request: &Request) -> Result<Picked, Box<Answer>> {
+    let picked = called(snapshot, request).and_then(|call| past::picked(&call));
+    picked.map_err(|problem| Box::new(answered(Err(problem), request)))
+}
+
+/// Answers a request from what the tick told of the areas that it is about.
+pub(super) fn answer_of(picked: &Picked, pasts: &[Past], request: &Request) -> Answer {
+    answered(picked.body(pasts), request)
+}
+
+fn answered(body: Result<Body, Problem>, request: &Request) -> Answer {
+    match body {
         Ok(body) => finished(body, request.gzip),
         Err(problem) => {
             let answer = problem.answer(&request.path);
@@ -131,7 +166,8 @@ pub(super) fn answer(snapshot: &Snapshot, request: &Request) -> Answer {
     }
 }
 
-fn respond(snapshot: &Snapshot, request: &Request) -> Result<Body, Problem> {
+/// A request with its query, where there is something to answer it from.
+fn called<'a>(snapshot: &'a Snapshot, request: &'a Request) -> Result<Call<'a>, Problem> {
     let parameters = Parameters::read(&request.query, request.endpoint.parameters())?;
     if snapshot.tick == 0 && request.endpoint != Endpoint::OpenApi {
         return Err(Problem::new(
@@ -140,19 +176,25 @@ fn respond(snapshot: &Snapshot, request: &Request) -> Result<Body, Problem> {
             "Ask again in a second.",
         ));
     }
-    let call = Call { snapshot, request, parameters };
-    match request.endpoint {
-        Endpoint::Status => json(&status::status(&call)),
-        Endpoint::Targets => json(&status::targets(&call)?),
-        Endpoint::Areas => json(&areas::areas(&call)?),
-        Endpoint::Area => json(&areas::area(&call)?),
-        Endpoint::Findings => json(&areas::findings(&call)?),
-        Endpoint::Episodes => json(&status::episodes(&call)?),
-        Endpoint::Report => report::report(&call),
-        Endpoint::Health => json(&health::health(snapshot)),
-        Endpoint::Rules => json(&status::rules(&call)?),
-        Endpoint::Config => json(&status::configuration(&call)),
-        Endpoint::OpenApi => openapi(&call),
+    Ok(Call { snapshot, request, parameters })
+}
+
+fn respond(call: &Call<'_>) -> Result<Body, Problem> {
+    match call.request.endpoint {
+        Endpoint::Status => json(&status::status(call)),
+        Endpoint::Targets => json(&status::targets(call)?),
+        Endpoint::Areas => json(&areas::areas(call)?),
+        Endpoint::Area => json(&areas::area(call)?),
+        // Nothing of these is in a snapshot; see `picked`.
+        Endpoint::History | Endpoint::Sparklines | Endpoint::Stats => past::picked(call)?.body(&[]),
+        Endpoint::Attribution => json(&status::attribution(call)?),
+        Endpoint::Findings => json(&areas::findings(call)?),
+        Endpoint::Episodes => json(&status::episodes(call)?),
+        Endpoint::Report => report::report(call),
+        Endpoint::Health => json(&health::health(call.snapshot)),
+        Endpoint::Rules => json(&status::rules(call)?),
+        Endpoint::Config => json(&status::configuration(call)),
+        Endpoint::OpenApi => openapi(call),
     }
 }
 

@@ -4,7 +4,7 @@
 //! what was right is remembered as a hash under a key of this process. An unknown name is compared like a known one, so
 //! that the time tells nobody which names there are. One address never takes all places of those who wait for it.
 
-use super::{answer::Answer, seats::Seats};
+use super::{access::Who, answer::Answer, seats::Seats};
 use crate::web::{Rate, Web};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::{
@@ -113,12 +113,12 @@ impl Gate {
         }
     }
 
-    /// Lets a request in; whether it is known who asks.
+    /// Lets a request in, and says what is known of who asks.
     ///
     /// # Errors
     ///
     /// The answer for who stays outside.
-    pub(super) async fn admit(&self, in_force: &InForce, visitor: &Visitor<'_>) -> Result<bool, Box<Answer>> {
+    pub(super) async fn admit(&self, in_force: &InForce, visitor: &Visitor<'_>) -> Result<Who, Box<Answer>> {
         if !in_force.allows_one_more() {
             let sentence = "Too many requests (rate_limit in the web file); try again in a moment.";
             return Err(Box::new(
@@ -127,11 +127,18 @@ impl Gate {
         }
         if in_force.web.users.is_empty() {
             let is_verified = in_force.web.tls.as_ref().is_some_and(|tls| tls.clients.is_verified());
-            return Ok(is_verified && visitor.has_certificate);
+            let is_known = is_verified && visitor.has_certificate;
+            return Ok(if is_known { Who::Known } else { Who::Stranger });
         }
         let Some((user, password)) = credentials(visitor.headers) else { return Err(who_are_you()) };
+        let changers = &in_force.web.changers;
+        let who = match changers.contains(&user) {
+            true => Who::Changer,
+            false if changers.is_empty() => Who::Known,
+            false => Who::Reader,
+        };
         if self.is_right(in_force, visitor.peer, user, password).await? {
-            Ok(true)
+            Ok(who)
         } else {
             Err(who_are_you())
         }

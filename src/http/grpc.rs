@@ -208,7 +208,7 @@ impl Entrance {
         let (peer, has_certificate) = (peer.address.ip(), peer.has_certificate);
         let in_force: Arc<InForce> = self.door.in_force().await;
         let visitor = Visitor { peer, headers: request.headers(), has_certificate };
-        let is_known = self.gate.admit(&in_force, &visitor).await.map_err(|refusal| {
+        let who = self.gate.admit(&in_force, &visitor).await.map_err(|refusal| {
             let words = refusal.refusing_words().unwrap_or_default();
             let status = match refusal.status {
                 StatusCode::UNAUTHORIZED => Status::unauthenticated(words),
@@ -216,7 +216,7 @@ impl Entrance {
             };
             (status, refusal.status.as_u16())
         })?;
-        let client = Client { peer, headers: request.headers(), uri_host: request.uri().host(), is_known };
+        let client = Client { peer, headers: request.headers(), uri_host: request.uri().host(), who };
         self.access
             .admit(Audience::Pushers, &client)
             .map_err(|sentence| (Status::permission_denied(sentence), 403))

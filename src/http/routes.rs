@@ -2,14 +2,22 @@
 
 use super::{
     Pages, ReloadRequest, State, Wanted,
-    access::{Audience, Client, Rule},
+    access::{Audience, Client, Rule, Who},
     answer::Answer,
-    api, otlp, page, push, query,
+    api,
+    change::{self, Change, Workbench},
+    desk::{Desk, What},
+    otlp, page,
+    profiles::Profiles,
+    push, query,
     seats::{Seat, Seats},
     site::Site,
     stream::{self, Streams},
 };
-use crate::export::prometheus::{negotiate::accepts_gzip, selection::Selection};
+use crate::{
+    export::prometheus::{negotiate::accepts_gzip, selection::Selection},
+    snapshot::Snapshot,
+};
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     body::Bytes,
@@ -21,6 +29,7 @@ use hyper::{
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc::error::TrySendError, oneshot},
+    task::JoinError,
     time::timeout,
 };
 
@@ -47,6 +56,10 @@ pub(super) struct Routes {
     pub(super) site: Site,
     pub(super) access: Rule,
     pub(super) state: State,
+    /// Where the tick is asked.
+    pub(super) desk: Desk,
+    /// The open profiles.
+    pub(super) profiles: Profiles,
     /// For those who listen to each tick.
     pub(super) streams: Arc<Streams>,
     /// For the answers that cost something.
@@ -65,8 +78,8 @@ pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
-    /// Whether it is known who asks.
-    pub(super) is_known: bool,
+    /// What is known of who asks.
+    pub(super) who: Who,
 }
 
 /// What becomes of a request's body.
@@ -89,6 +102,8 @@ enum Route {
     Reload,
     Push,
     Otlp,
+    /// Something of the API that changes something.
+    Change(Change),
     Page,
     Widget,
     /// A file of the page, by its number.
@@ -109,6 +124,7 @@ impl Route {
             Self::Ready => "ready",
             Self::Reload => "reload",
             Self::Push => "push",
+            Self::Change(_) => "change",
             Self::Otlp => "otlp",
             Self::Page => "page",
             Self::Widget => "widget",
@@ -126,7 +142,7 @@ impl Route {
             Self::Page | Self::Widget | Self::File(_) | Self::Api(_) | Self::Nothing => Audience::Readers,
             Self::Stream => Audience::Listeners,
             Self::Push | Self::Otlp => Audience::Pushers,
-            Self::Reload => Audience::Changers,
+            Self::Reload | Self::Change(_) => Audience::Changers,
         }
     }
 
@@ -134,7 +150,7 @@ impl Route {
     const fn allowed(self) -> &'static str {
         match self {
             Self::Reload => "POST, PUT",
-            Self::Push | Self::Otlp => "POST",
+            Self::Push | Self::Otlp | Self::Change(_) => "POST",
             Self::Stream => "GET",
             _reading => "GET, HEAD",
         }
@@ -152,13 +168,17 @@ impl Route {
         match self {
             Self::Push => Some(push::BODY_MAX_BYTES),
             Self::Otlp => Some(otlp::BODY_MAX_BYTES),
+            Self::Change(_) => Some(change::BODY_MAX_BYTES),
             _reading => None,
         }
     }
 
     /// Whether an answer costs enough to be limited. Health checks are not: a busy exporter is not a dead one.
     const fn takes_a_seat(self) -> bool {
-        matches!(self, Self::Metrics | Self::Page | Self::Widget | Self::Api(Some(_)) | Self::Reload)
+        matches!(
+            self,
+            Self::Metrics | Self::Page | Self::Widget | Self::Api(Some(_)) | Self::Change(_) | Self::Reload
+        )
     }
 }
 
@@ -201,6 +221,13 @@ impl Routes {
     /// Answers a request with its body, for which there was room, and counts it.
     pub(super) async fn answer_with_body(&self, asked: &Asked<'_>, body: Bytes) -> Answer {
         let route = self.route(asked.uri.path());
+        if let Route::Change(change) = route {
+            let snapshot = self.state.pages.snapshot();
+            let bench = Workbench { desk: &self.desk, profiles: &self.profiles, snapshot };
+            let path = self.site.below_prefix(asked.uri.path()).unwrap_or_default();
+            let answer = change.answer(bench, path, asked.headers, &body).await;
+            return self.finished(route, asked.uri, answer);
+        }
         let is_short = body.len() <= SHORT_BODY_BYTES && !asked.headers.contains_key(CONTENT_ENCODING);
         let (inbox, headers) = (Arc::clone(&self.state.inbox), asked.headers.clone());
         let take_in = move || match route {
@@ -228,7 +255,7 @@ impl Routes {
 
     fn finished(&self, route: Route, uri: &Uri, answer: Answer) -> Answer {
         self.state.pages.count_request(route.handler(), answer.status.as_u16());
-        if matches!(route, Route::Api(_) | Route::Push | Route::Stream) {
+        if matches!(route, Route::Api(_) | Route::Change(_) | Route::Push | Route::Stream) {
             api::in_form(answer, uri.path())
         } else {
             answer
@@ -249,18 +276,17 @@ impl Routes {
                 page::files::find(path).map_or(Route::Nothing, Route::File)
             }
             Some(api::STREAM_PATH) => Route::Stream,
-            Some(path) if path.starts_with(api::ROOT) => Route::Api(api::Endpoint::at(path)),
+            Some(path) if path.starts_with(api::ROOT) => match Change::at(path) {
+                Some(change) => Route::Change(change),
+                None => Route::Api(api::Endpoint::at(path)),
+            },
             Some(_) | None => Route::Nothing,
         }
     }
 
     fn admit(&self, route: Route, asked: &Asked<'_>) -> Result<Option<Seat>, Box<Answer>> {
-        let client = Client {
-            peer: asked.peer,
-            headers: asked.headers,
-            uri_host: asked.uri.host(),
-            is_known: asked.is_known,
-        };
+        let client =
+            Client { peer: asked.peer, headers: asked.headers, uri_host: asked.uri.host(), who: asked.who };
         self.access
             .admit(route.audience(), &client)
             .map_err(|sentence| Box::new(Answer::text(StatusCode::FORBIDDEN, sentence)))?;
@@ -291,7 +317,7 @@ impl Routes {
             Route::Api(Some(endpoint)) => self.api(endpoint, asked).await,
             Route::Api(None) => api::Problem::nothing().answer(asked.uri.path()),
             // These are answered elsewhere; see `answer_with_body` and `opened`.
-            Route::Push | Route::Otlp | Route::Stream => {
+            Route::Push | Route::Otlp | Route::Change(_) | Route::Stream => {
                 Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "The body was not read; please report this.")
             }
             Route::Nothing => Answer::text(StatusCode::NOT_FOUND, "There is nothing here."),
@@ -371,8 +397,26 @@ impl Routes {
             link_prefix: self.site.link_prefix.clone(),
         };
         let snapshot = self.state.pages.snapshot();
-        let answer = tokio::task::spawn_blocking(move || api::answer(&snapshot, &request)).await;
+        let answer = if endpoint.is_about_the_past() {
+            self.past(snapshot, request).await
+        } else {
+            tokio::task::spawn_blocking(move || api::answer(&snapshot, &request)).await
+        };
         answer.unwrap_or_else(|_panicked| api::Problem::ours("The answer could not be made.").answer(path))
+    }
+
+    /// What only the tick knows: which areas are meant, what it says of them, and the answer made of that.
+    async fn past(&self, snapshot: Arc<Snapshot>, request: api::Request) -> Result<Answer, JoinError> {
+        let picking = move || (api::picked(&snapshot, &request), request);
+        let (picked, request) = tokio::task::spawn_blocking(picking).await?;
+        let picked = match picked {
+            Ok(picked) => picked,
+            Err(answer) => return Ok(*answer),
+        };
+        match self.desk.ask(|reply| What::Past(picked.keys().to_vec(), reply)).await {
+            Ok(pasts) => tokio::task::spawn_blocking(move || api::answer_of(&picked, &pasts, &request)).await,
+            Err(refusal) => Ok(*refusal),
+        }
     }
 
     fn page(&self, asked: &Asked<'_>) -> Answer {

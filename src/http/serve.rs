@@ -5,12 +5,14 @@
 
 use super::{
     Bound, Door, State,
-    access::Rule,
+    access::{Rule, Who},
     answer::{Answer, AnswerBody},
     body,
+    desk::Desk,
     gate::{Gate, InForce, Visitor},
     grpc,
     patience::{Patience, Timed, Turn},
+    profiles::Profiles,
     routes::{Asked, Reception, Routes},
     seats::{Seat, Seats},
     stream::{Listener, Streams},
@@ -87,6 +89,8 @@ impl Bound {
                 },
                 site: self.site,
                 state,
+                desk: Desk::new(Arc::clone(&streams.pages)),
+                profiles: Profiles::default(),
                 streams: Arc::clone(&streams),
                 seats: Seats::new(self.options.max_requests),
                 pushing: Seats::new(PUSHES_MAX),
@@ -294,13 +298,13 @@ impl Server {
         }
         let in_force = self.door.in_force().await;
         let (answer, seat) = match self.admit(&in_force, &head, client).await {
-            Ok(is_known) => {
+            Ok(who) => {
                 let asked = Asked {
                     peer: client.address.ip(),
                     method: &head.method,
                     uri: &head.uri,
                     headers: &head.headers,
-                    is_known,
+                    who,
                 };
                 self.attend(&asked, &mut incoming, &turn).await
             }
@@ -322,8 +326,8 @@ impl Server {
         Ok(answer.into_response(&in_force.web.headers, turn))
     }
 
-    /// Whether the request may come in, by its head alone; whether it is known who asks.
-    async fn admit(&self, in_force: &InForce, head: &Parts, client: Peer) -> Result<bool, Box<Answer>> {
+    /// Whether the request may come in, by its head alone, and what is known of who asks.
+    async fn admit(&self, in_force: &InForce, head: &Parts, client: Peer) -> Result<Who, Box<Answer>> {
         let visitor = Visitor {
             peer: client.address.ip(),
             headers: &head.headers,

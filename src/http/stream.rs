@@ -59,7 +59,7 @@ const KEY_CHARS: usize = 24;
 
 /// The live stream.
 pub(super) struct Streams {
-    pages: Arc<dyn Pages>,
+    pub(super) pages: Arc<dyn Pages>,
     seats: Arc<Seats>,
     news: broadcast::Sender<Arc<[Utf8Bytes]>>,
     latest: Mutex<Option<Latest>>,

@@ -1,6 +1,7 @@
 //! Conversations over real sockets: what a client sees, rude ones included.
 
 mod behind_a_door;
+mod changes;
 mod streams;
 
 use super::{serve::Limits, *};
@@ -43,6 +44,14 @@ impl Pages for Shown {
 
     fn collectors(&self) -> &[&'static str] {
         &["process"]
+    }
+
+    fn ask(&self, question: Question) -> bool {
+        match question.what {
+            What::Sample(reply) => reply.send((self.tick == 1).then_some(2)).is_ok(),
+            What::Forget(_, reply) => reply.send(3).is_ok(),
+            What::Past(areas, reply) => reply.send(vec![Past::default(); areas.len()]).is_ok(),
+        }
     }
 
     fn ticks(&self) -> watch::Receiver<u64> {

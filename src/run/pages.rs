@@ -1,5 +1,6 @@
 //! What the HTTP side is served from.
 
+use super::tick::Control;
 use crate::{
     export::{
         exposition::Exposition,
@@ -9,10 +10,10 @@ use crate::{
             selection::Selection,
         },
     },
-    http::{Pages, Scrape, StreamEnd, Wanted},
+    http::{Pages, Question, Scrape, StreamEnd, Wanted},
     snapshot::Snapshot,
 };
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use tokio::sync::watch;
 
 /// The exposition and the counters behind the routes.
@@ -20,6 +21,8 @@ pub(super) struct Served {
     pub(super) exposition: Arc<Exposition>,
     pub(super) own: Arc<Own>,
     pub(super) collectors: Vec<&'static str>,
+    /// The way to the tick.
+    pub(super) control: mpsc::Sender<Control>,
 }
 
 impl Pages for Served {
@@ -41,6 +44,10 @@ impl Pages for Served {
 
     fn collectors(&self) -> &[&'static str] {
         &self.collectors
+    }
+
+    fn ask(&self, question: Question) -> bool {
+        self.control.send(Control::Ask(question)).is_ok()
     }
 
     fn ticks(&self) -> watch::Receiver<u64> {

@@ -1,5 +1,7 @@
 //! The tick: collect, remember, judge, publish. It runs on a thread of its own, so that no scrape waits for it.
 
+mod answers;
+
 use super::{
     News,
     clock::{Clock, Now, instant},
@@ -20,6 +22,7 @@ use crate::{
         otlp::Pusher,
         own::{DroppedBy, Own},
     },
+    http::Question,
     inbox::Inbox,
     sample::{Batch, Unread},
 };
@@ -41,6 +44,8 @@ const COLLECT_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) enum Control {
     /// A new configuration.
     Reconfigure(Box<Change>),
+    /// A question, answered between two ticks.
+    Ask(Question),
     /// The end.
     Stop,
 }
@@ -88,6 +93,8 @@ pub(super) struct Ticker {
     reporter: report::Reporter,
     standings: Standings,
     tick: u64,
+    /// When a tick was asked for last.
+    asked_at: Option<Instant>,
     events: Vec<Event>,
 }
 
@@ -119,6 +126,7 @@ impl Ticker {
             reporter: report::Reporter::default(),
             standings: Standings::new(config, &surroundings),
             tick: 0,
+            asked_at: None,
             events: Vec::new(),
             surroundings,
         })
@@ -134,6 +142,7 @@ impl Ticker {
                     // A shorter interval counts from now on, not from the end of the old one.
                     next = next.min(instant() + self.interval);
                 }
+                Ok(Control::Ask(question)) => self.answer(question),
                 Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return self.end(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.tick();

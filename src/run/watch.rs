@@ -104,6 +104,11 @@ impl Watch {
         }
     }
 
+    /// Forgets what was learned of a target, and says of how many areas; they are judged anew from their next samples on.
+    pub(super) fn forget(&mut self, target: &Target) -> usize {
+        self.sources.iter_mut().map(|source| source.forget(target, &mut self.pending)).sum()
+    }
+
     /// The table of severities in force.
     pub(super) fn severity(&self) -> &Table {
         &self.scratch.severity

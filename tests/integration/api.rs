@@ -48,6 +48,26 @@ fn the_api_tells_what_is_watched_and_keeps_what_is_secret() {
     let id = largest["id"].as_str().expect("an id");
     let one = ask(&exporter, &format!("/api/v1/areas/{id}"));
     assert_eq!((&one["area"]["target"], &one["area"]["area"]), (&largest["target"], &"rss".into()));
+    let tick = status["tick"].as_u64();
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let change = |path: &str| {
+        let answer = agent.post(exporter.url(path)).content_type("application/json").send("");
+        let text = answer.expect("an answer").body_mut().read_to_string().expect("text");
+        serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{path}: {error} in {text}"))
+    };
+    assert!(change("/api/v1/sample")["tick"].as_u64() > tick);
+    let begun = change("/api/v1/profiles");
+    let ended = change(&format!("/api/v1/profiles/{}/end", begun["id"].as_str().expect("an id")));
+    assert!(ended["total"].as_u64() > Some(0) && ended["areas"][0]["growth"].is_number(), "{ended}");
+    let lines = wait_for("something of the past", PATIENCE, || {
+        let lines = ask(&exporter, "/api/v1/sparklines?kind=process&area=anon&limit=1");
+        lines["sparklines"][0]["sizes"].as_array().is_some_and(|sizes| sizes.len() > 1).then_some(lines)
+    });
+    let id = lines["sparklines"][0]["area"]["area_id"].as_str().expect("an id");
+    let history = ask(&exporter, &format!("/api/v1/areas/{id}/history"));
+    assert!(history["levels"][0]["buckets"][0]["low"].as_f64() > Some(0.0), "{history}");
+    let stats = ask(&exporter, "/api/v1/stats?period=60m&kind=process&area=anon&limit=1");
+    assert!(stats["stats"][0]["peak"].as_f64() >= stats["stats"][0]["mean"].as_f64(), "{stats}");
     let health = ask(&exporter, "/api/v1/health");
     let own = health["components"].as_array().expect("a list").iter().find(|part| part["name"] == "exporter");
     assert!(own.is_some(), "it watches itself: {health}");

@@ -1,8 +1,14 @@
 //! The users and the hashes of their passwords.
 
-use super::super::reader::{Field, Problems};
+use super::super::{
+    reader::{Field, Problems},
+    tree::clip,
+};
 use bcrypt::HashParts;
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 /// Who has more users needs a proxy that knows them.
 const USERS_MAX: usize = 1_000;
@@ -35,6 +41,25 @@ pub(super) fn users(field: &Field<'_>, problems: &mut Problems) -> BTreeMap<Stri
         }
     }
     users
+}
+
+/// Reads the list `basic_auth_changers`, each of whom must be one of the users.
+pub(super) fn changers(
+    field: &Field<'_>,
+    users: &BTreeMap<String, String>,
+    problems: &mut Problems,
+) -> BTreeSet<String> {
+    let mut changers = BTreeSet::new();
+    for item in field.list(USERS_MAX, problems).unwrap_or_default() {
+        let Some(name) = item.text("the name of a user", problems) else { continue };
+        if users.contains_key(name) {
+            changers.insert(name.to_owned());
+        } else {
+            let name = clip(name);
+            item.wrong(problems, format!("`{name}` is no user; name one of `basic_auth_users`"));
+        }
+    }
+    changers
 }
 
 fn check(hash: &str) -> Result<(), String> {

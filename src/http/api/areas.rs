@@ -17,6 +17,9 @@ use std::cmp::Ordering;
 /// The keys that lists of areas know.
 pub(super) const PARAMETERS: &[&str] =
     &["kind", "target", "area", "state", "min_confidence", "sort", "limit", "offset"];
+/// And those about their past.
+pub(super) const PAST_PARAMETERS: &[&str] =
+    &["kind", "target", "area", "state", "min_confidence", "period", "sort", "limit", "offset"];
 const STATES: [(&str, LeakState); 3] =
     [("none", LeakState::None), ("suspected", LeakState::Suspected), ("confirmed", LeakState::Confirmed)];
 /// The orders, each with what a person wants to see first at the top.
@@ -98,14 +101,7 @@ pub(super) fn findings<'a>(call: &Call<'a>) -> Result<Findings<'a>, Problem> {
 
 pub(super) fn area<'a>(call: &Call<'a>) -> Result<OneArea<'a>, Problem> {
     let written = call.request.path.strip_prefix(AREA_PREFIX).unwrap_or_default();
-    let id = AreaId::parse(written);
-    let found = id.and_then(|id| rows(&call.snapshot.targets).find(|row| row.id() == id));
-    let row = found.ok_or_else(|| {
-        let detail = format!("There is no area with the id {written:?}.");
-        let help =
-            "/api/v1/areas lists the areas of now with their ids; that of a target that is gone is gone too.";
-        Problem::new(StatusCode::NOT_FOUND, &detail, help)
-    })?;
+    let row = find(call.snapshot, written)?;
     let thresholds = rules_of(row.target).filter(|rule| rule.is_about(&row.area.area.name)).collect();
     Ok(OneArea {
         taken_at: call.snapshot.taken_at,
@@ -115,8 +111,20 @@ pub(super) fn area<'a>(call: &Call<'a>) -> Result<OneArea<'a>, Problem> {
     })
 }
 
+/// The area with this id.
+pub(super) fn find<'a>(snapshot: &'a Snapshot, written: &str) -> Result<Row<'a>, Problem> {
+    let id = AreaId::parse(written);
+    let found = id.and_then(|id| rows(&snapshot.targets).find(|row| row.id() == id));
+    found.ok_or_else(|| {
+        let detail = format!("There is no area with the id {written:?}.");
+        let help =
+            "/api/v1/areas lists the areas of now with their ids; that of a target that is gone is gone too.";
+        Problem::new(StatusCode::NOT_FOUND, &detail, help)
+    })
+}
+
 /// The areas that a query asks for, in the order that it asks for.
-fn chosen<'a>(
+pub(super) fn chosen<'a>(
     snapshot: &'a Snapshot,
     parameters: &Parameters,
     is_meant: impl Fn(&Row<'_>) -> bool,

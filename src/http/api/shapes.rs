@@ -7,7 +7,7 @@ use crate::{
         finding::{Estimate, Evidence, Finding},
     },
     sample::{Counter, Counts, Limit, LimitSource, Target, Unit},
-    snapshot::{AreaView, TargetView, Verdict},
+    snapshot::{AreaView, Snapshot, TargetView, Verdict},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use std::fmt;
@@ -88,6 +88,42 @@ impl<'a> Row<'a> {
 /// All areas of all targets.
 pub(super) fn rows(targets: &[TargetView]) -> impl Iterator<Item = Row<'_>> {
     targets.iter().flat_map(|target| target.areas.iter().map(move |area| Row { target, area }))
+}
+
+/// Which area has which size, for who compares two moments.
+#[derive(Serialize)]
+pub(in crate::http) struct AreaSize {
+    #[serde(rename = "area_id")]
+    pub(in crate::http) id: String,
+    kind: &'static str,
+    target: String,
+    area: String,
+    pid: Option<u32>,
+    unit: &'static str,
+}
+
+/// The areas of all targets, or of those of a kind or a name, with their sizes.
+pub(in crate::http) fn area_sizes<'a>(
+    snapshot: &'a Snapshot,
+    kind: Option<&'a str>,
+    target: Option<&'a str>,
+) -> impl Iterator<Item = (AreaSize, f64)> + 'a {
+    let rows = rows(&snapshot.targets).filter(move |row| {
+        kind.is_none_or(|kind| row.target.target.kind.as_str() == kind)
+            && target.is_none_or(|target| *row.target.target.name == *target)
+    });
+    rows.map(|row| {
+        let AreaView { area, pid, size, .. } = row.area;
+        let shape = AreaSize {
+            id: row.id().to_string(),
+            kind: row.target.target.kind.as_str(),
+            target: row.target.target.name.to_string(),
+            area: area.name.to_string(),
+            pid: *pid,
+            unit: unit(area.unit),
+        };
+        (shape, *size)
+    })
 }
 
 /// What to do about an area; empty without a finding, and where others tell of its growth already.

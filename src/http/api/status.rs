@@ -201,6 +201,45 @@ pub(super) fn targets<'a>(call: &Call<'a>) -> Result<Targets<'a>, Problem> {
     })
 }
 
+/// What some of the targets are made of.
+#[derive(Serialize)]
+pub(super) struct Attributions<'a> {
+    taken_at: f64,
+    total: usize,
+    offset: usize,
+    limit: usize,
+    attributions: Vec<Attribution<'a>>,
+}
+
+#[derive(Serialize)]
+struct Attribution<'a> {
+    kind: &'static str,
+    target: &'a str,
+    read_at: Option<f64>,
+    grows_most: Option<&'a str>,
+    parts: Vec<PartShape<'a>>,
+}
+
+/// The targets whose parts were read.
+pub(super) fn attribution<'a>(call: &Call<'a>) -> Result<Attributions<'a>, Problem> {
+    let targets: Vec<&TargetView> = chosen(call).filter(|target| !target.parts.is_empty()).collect();
+    let paging = call.parameters.paging()?;
+    let shape = |target: &'a TargetView| Attribution {
+        kind: target.target.kind.as_str(),
+        target: &target.target.name,
+        read_at: target.parts_read_at,
+        grows_most: target.fastest_part().map(|(part, _)| &*part.name),
+        parts: target.parts.iter().map(PartShape::of).collect(),
+    };
+    Ok(Attributions {
+        taken_at: call.snapshot.taken_at,
+        total: targets.len(),
+        offset: paging.offset,
+        limit: paging.limit,
+        attributions: paging.of(targets).map(shape).collect(),
+    })
+}
+
 /// Some of the episodes.
 #[derive(Serialize)]
 pub(super) struct Episodes<'a> {

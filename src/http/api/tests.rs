@@ -7,6 +7,10 @@
 mod schema;
 
 use super::*;
+use crate::http::{
+    desk::{Bucket, Level},
+    profiles::Profiles,
+};
 use crate::{
     budget::{Budget, Preset},
     detect::{
@@ -24,7 +28,7 @@ use serde_json::Value;
 use std::{fs, path::Path, sync::Arc};
 
 /// What is documented and not answered from a snapshot.
-const ELSEWHERE: [&str; 1] = ["/stream"];
+const ELSEWHERE: [&str; 5] = ["/stream", "/sample", "/forget", "/profiles", "/profiles/{id}/end"];
 const NOW: f64 = 1_772_000_000.0;
 
 fn target(kind: Kind, name: &str, areas: Vec<AreaView>) -> TargetView {
@@ -159,12 +163,30 @@ fn ask(snapshot: &Snapshot, uri: &str) -> (u16, String, Vec<u8>) {
         gzip: false,
         link_prefix: String::from("/leaks"),
     };
-    let response = answer(snapshot, &request).into_response(&[], Arc::default());
+    let answer = if endpoint.is_about_the_past() {
+        picked(snapshot, &request)
+            .map_or_else(|refusal| *refusal, |picked| answer_of(&picked, &pasts(&picked), &request))
+    } else {
+        answer(snapshot, &request)
+    };
+    let response = answer.into_response(&[], Arc::default());
     let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
     let status = response.status().as_u16();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let body = runtime.block_on(response.into_body().collect()).unwrap().to_bytes().to_vec();
     (status, content_type, body)
+}
+
+/// What the tick says of these areas: of the first it remembers something, with a gap.
+fn pasts(picked: &Picked) -> Vec<Past> {
+    let bucket =
+        |number: f64| Bucket { at: NOW - 120.0 + 12.0 * number, low: 1e6 * number, high: 1e6 * number + 5e5 };
+    let buckets = [0.0, 1.0, 2.0, 5.0, 6.0, 7.0, 8.0, 9.0].map(bucket).into();
+    let mut pasts = vec![Past::default(); picked.keys().len()];
+    if let Some(first) = pasts.first_mut() {
+        first.levels.push(Level { width_secs: 12.0, buckets });
+    }
+    pasts
 }
 
 fn value(snapshot: &Snapshot, uri: &str) -> Value {
@@ -197,6 +219,10 @@ fn answers() -> Vec<(&'static str, &'static str, Value)> {
         ("health", "/health", "/api/v1/health".to_owned()),
         ("rules", "/rules", "/api/v1/rules".to_owned()),
         ("config", "/config", "/api/v1/config".to_owned()),
+        ("attribution", "/attribution", "/api/v1/attribution".to_owned()),
+        ("history", "/areas/{id}/history", format!("/api/v1/areas/{id}/history")),
+        ("sparklines", "/sparklines", "/api/v1/sparklines?sort=name&limit=2".to_owned()),
+        ("stats", "/stats", "/api/v1/stats?period=90s&area=anon&sort=size&limit=2".to_owned()),
         ("openapi", "/openapi.json", "/api/v1/openapi.json".to_owned()),
     ]
     .into_iter()
@@ -221,6 +247,30 @@ fn messages() -> Vec<Value> {
         texts.extend(changes);
     }
     texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+}
+
+/// What comes of each change, with the name of its schema.
+fn changes() -> Vec<(&'static str, Value)> {
+    let profiles = Profiles::default();
+    let mut after = world();
+    after.tick += 3;
+    after.targets[2].areas[0].size += 7e6;
+    after.targets[2].areas.push(area("new", Unit::Objects, 5.0, None));
+    let begun = serde_json::to_value(profiles.begin(&world(), None, Some("web".into())).unwrap()).unwrap();
+    let ended = serde_json::to_value(profiles.end(&after, begun["id"].as_str().unwrap()).unwrap()).unwrap();
+    let grown: Vec<(&str, f64)> = ended["areas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|area| (area["area"].as_str().unwrap(), area["growth"].as_f64().unwrap()))
+        .collect();
+    assert_eq!((grown, &ended["ticks"]), (vec![("anon", 7e6), ("new", 5.0), ("fds", 0.0)], &3.into()));
+    vec![
+        ("ProfileBegun", begun),
+        ("ProfileEnded", ended),
+        ("Sampled", serde_json::json!({ "tick": 1 })),
+        ("Forgotten", serde_json::json!({ "areas": 1 })),
+    ]
 }
 
 #[test]
@@ -285,6 +335,10 @@ fn the_document_and_the_answers_agree_both_ways() {
         };
         let schema = serde_json::json!({ "$ref": format!("#/components/schemas/{name}") });
         schema::check(&document, &schema, &message, &mut seen);
+    }
+    for (name, change) in changes() {
+        let schema = serde_json::json!({ "$ref": format!("#/components/schemas/{name}") });
+        schema::check(&document, &schema, &change, &mut seen);
     }
     let problem = serde_json::from_slice(&ask(&world(), "/api/v1/areas?x=1").2).unwrap();
     schema::check(
@@ -366,7 +420,14 @@ fn what_cannot_be_answered_says_what_where_and_what_to_do() {
         );
     }
     assert_eq!(ask(&empty, "/api/v1/openapi.json").0, 200);
-    for path in ["/api/v1", "/api/v1/", "/api/v2/status", "/api/v1/areas/", "/api/v1/areas/a/b"] {
+    for path in [
+        "/api/v1",
+        "/api/v1/",
+        "/api/v2/status",
+        "/api/v1/areas//history",
+        "/api/v1/areas/",
+        "/api/v1/areas/a/b",
+    ] {
         assert_eq!(Endpoint::at(path), None, "{path}");
     }
 }
@@ -430,9 +491,13 @@ fn a_thousand_targets_are_answered_within_bounds() {
             target(Kind::Process, &format!("service-{number:05}.service"), areas)
         })
         .collect();
+    let began = crate::run::clock::instant();
+    let News { snapshot, changes } = news(&world, &Known::default());
+    println!("the stream: {} bytes and {} changes in {:?}", snapshot.len(), changes.len(), began.elapsed());
+    assert!(snapshot.len() < 30_000 && changes.len() <= 200, "{} bytes, {}", snapshot.len(), changes.len());
     for (_, path, _) in Endpoint::ALL {
         let uri = match path {
-            "/api/v1/areas/{id}" => continue,
+            "/api/v1/areas/{id}" | "/api/v1/areas/{id}/history" => continue,
             "/api/v1/report" => format!("{path}?format=html"),
             list if Endpoint::at(list).is_some_and(|endpoint| endpoint.parameters().contains(&"limit")) => {
                 format!("{list}?limit=1000")

@@ -5,7 +5,11 @@ use crate::web::{ClientPolicy, Rate, Reading, Tls, Web};
 use hyper::header::{HeaderValue, STRICT_TRANSPORT_SECURITY, X_FRAME_OPTIONS};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, crypto::ring};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 /// `alice:right`, as basic authentication sends it.
 const RIGHT: &str = "Authorization: Basic YWxpY2U6cmlnaHQ=\r\n";
@@ -119,6 +123,27 @@ fn where_there_are_users_every_request_needs_one() {
     let body = format!("{WRONG}Content-Length: 60000\r\n");
     server.check("POST /metrics", &body, &["401 Unauthorized", "connection: close"]);
     assert!(server.pages.counted.lock().unwrap().contains(&("metrics", 401)));
+}
+
+#[test]
+fn where_the_file_says_who_may_change_something_nobody_else_does() {
+    let web = Web { changers: BTreeSet::from(["alice".to_owned()]), ..with_users() };
+    let file = WebFile::new("changers", web);
+    let server = file.serve();
+    let body = with_body("application/json", "");
+    let change = |headers: &str, expected: &str| {
+        server.check("POST /api/v1/sample", &format!("{RIGHT}{headers}{body}"), &[expected]);
+    };
+    change(FROM_AFAR, "200 OK");
+    change("Origin: https://evil.example\r\n", "403 Forbidden");
+    let others = BTreeSet::from(["bob".to_owned()]);
+    let mut both = with_users();
+    both.users.insert("bob".into(), bcrypt::hash("b", 4).unwrap());
+    file.becomes(Ok(Web { changers: others, ..both }));
+    change("", "This user may not change anything");
+    // A file that names nobody any more is only half written.
+    file.becomes(Ok(with_users()));
+    change("", "This user may not change anything");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::{
         Area, Batch, Beside, Counts, Identity, Limit, LimitSource, Member, Sample, Seconds, Target,
         TargetInfo,
     },
-    series::life::PastLife,
+    series::{ladder::Ladder, life::PastLife},
     severity::Table,
 };
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,25 @@ impl Source {
             record.is_expected = false;
         }
         self.terms = terms;
+    }
+
+    /// Forgets what was learned of a target, and says of how many areas.
+    pub(super) fn forget(&mut self, target: &Target, events: &mut Vec<Event>) -> usize {
+        let mut forgotten = 0;
+        let of_target = |watched: &&mut WatchedMember| *watched.member.target == *target;
+        for watched in self.members.values_mut().filter(of_target) {
+            for area in &mut watched.areas {
+                if area.judge.is_some() {
+                    end_episode(&watched.member, area, events);
+                    (area.judge, area.paired, area.explained) = (None, None, None);
+                    forgotten += 1;
+                }
+            }
+        }
+        if let Some(record) = self.targets.get_mut(target) {
+            record.past_lives.clear();
+        }
+        forgotten
     }
 
     /// Grades the verdicts that stand by another table.
@@ -507,6 +526,11 @@ impl WatchedArea {
     /// Whether it is judged at all.
     pub(in crate::run) fn is_judged(&self) -> bool {
         self.judge.is_some()
+    }
+
+    /// What is remembered of it; none where it is not judged.
+    pub(in crate::run) fn ladder(&self) -> Option<&Ladder> {
+        self.judge.as_ref().map(|judge| judge.ladder())
     }
 
     /// The state of its episode.
