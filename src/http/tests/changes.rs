@@ -21,7 +21,7 @@ fn only_a_whole_request_of_who_may_changes_something() {
         ("POST /api/v1/sample", with_body("text/plain", "{}"), &["415 Unsupported", "application/json"]),
         (
             "POST /api/v1/sample",
-            format!("Content-Type: application/json\r\nContent-Length: 4097\r\n"),
+            String::from("Content-Type: application/json\r\nContent-Length: 4097\r\n"),
             &["413"],
         ),
         ("GET /api/v1/sample", String::new(), &["405 Method Not Allowed", "allow: POST\r\n", PROBLEM]),

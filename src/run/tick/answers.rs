@@ -135,9 +135,9 @@ mod tests {
             (12.0, Bucket { at: 1000.0, low: 300.0, high: 300.0 })
         );
         assert_eq!((first.buckets.len(), together[1].levels.len()), (9, 0));
-        assert_eq!(together[0].levels[1].width_secs, 36.0);
+        assert_eq!(together[0].levels.get(1).map(|level| level.width_secs), Some(36.0));
         let alone = pasts(&watch, true, &[key(Some(2))], 0.0);
-        assert_eq!(alone[0].levels[0].buckets[0].low, 200.0);
+        assert_eq!(alone[0].levels[0].buckets.first().map(|bucket| bucket.low), Some(200.0));
         assert_eq!((watch.forget(target), watch.forget(target)), (2, 0));
         assert_eq!(pasts(&watch, false, &[key(None)], 0.0), [Past::default()]);
     }
