@@ -201,9 +201,10 @@ impl<'a> File<'a> {
             if let Some(root) = root {
                 flatten(root, "", &mut flat);
             }
-            let inside = format!("{key}.");
+            let is_inside =
+                |path: &str| path.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
             let count = flat.len();
-            flat.retain(|path, _| path != key && !path.starts_with(&inside));
+            flat.retain(|path, _| path != key && !is_inside(path));
             (flat.len() < count, flat)
         };
         let ((_, before), (found, after)) = (without(self.root.as_deref()), without(root.as_deref()));
@@ -272,11 +273,12 @@ fn spans(text: &str) -> BTreeMap<(usize, usize), (usize, usize, usize)> {
             Event::SequenceStart(..) | Event::MappingStart(..) => open.push((place, byte(start))),
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some((place, Some(from))) = open.pop()
-                    && let Some(to) = byte(end)
-                    && let Some(inside) = text.get(from..to)
-                    && inside.starts_with(['[', '{'])
-                    && inside.ends_with([']', '}'])
+                    && let Some(to) = byte(start)
+                    && text.get(from..).is_some_and(|inside| inside.starts_with(['[', '{']))
                 {
+                    // The end of this event may lie behind a comment; it begins at the bracket, or behind it.
+                    let is_before = text.get(to..).is_some_and(|rest| rest.starts_with([']', '}']));
+                    let to = to + usize::from(is_before);
                     spans.insert(place, (from, to, end.line()));
                 }
             }
@@ -354,7 +356,7 @@ mod tests {
             (FILE, "sampling.interval", "5s # x\n", ""),
             (FILE, "sampling.interval", "[", "cannot be changed without changing more"),
             ("a: &x 1\nb: *x\n", "a", "2", "cannot be changed without changing more"),
-            ("a: [", "a", "2", "in a file with mistakes; line 1"),
+            ("a: [", "a", "2", "in a file with mistakes; line 2"),
             ("- 1\n", "a", "2", "no mapping"),
         ] {
             match set(text, key, value) {

@@ -238,7 +238,8 @@ fn messages() -> Vec<Value> {
     let leak = before.targets[2].areas[0].verdict.as_mut().unwrap();
     leak.finding.as_mut().unwrap().pattern = Pattern::Step;
     leak.episode.as_mut().unwrap().confirmed_at = None;
-    // What others explain has an episode of its own.
+    // What others explain has an episode of its own, which opens later.
+    before.targets[3].areas[0].verdict.as_mut().unwrap().episode = None;
     after.targets[3].areas[0].verdict.as_mut().unwrap().episode = Some(episode("other", None));
     let mut texts = vec![hello(&after)];
     for (snapshot, known) in [(&before, Known::default()), (&after, Known::of(&before))] {
