@@ -136,7 +136,7 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     }
     own.graded_by(config.severity.as_ref());
     let door = open_door(options.web_file.as_deref(), &own)?;
-    let scheme = if door.speaks_tls() { "https" } else { "http" };
+    let speaks_tls = door.speaks_tls();
     let bound = bound.behind(door);
     let exposition = Arc::new(Exposition::new(Arc::clone(&own)));
     let pusher = build_pusher(&config, &facts, &own)?;
@@ -153,13 +153,7 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     };
     let ticker = Ticker::new(&config, surroundings, pusher).context("cannot start the collectors")?;
     introduce(&options, &config, &facts);
-    say_where(&options.listen, scheme, &bound.local_addresses());
-    if let Some(audience) = &options.audience {
-        let _gone_already = audience.try_send(News::Listening(bound.local_addresses()));
-    }
-    for address in bound.otlp_addresses() {
-        tracing::info!(%address, "taking in OTLP over gRPC");
-    }
+    tell_where(&options, if speaks_tls { "https" } else { "http" }, &bound);
 
     let (control, commands) = mpsc::channel();
     let (ticking, mut tick_ended) = start_tick(move || ticker.run(&commands))?;
@@ -197,6 +191,17 @@ async fn serve(options: Options, config: Config, told: impl Future<Output = ()>)
     }
     tracing::info!("stopped");
     served
+}
+
+/// Says where it listens, to the log and to whoever runs it.
+fn tell_where(options: &Options, scheme: &str, bound: &http::Bound) {
+    say_where(&options.listen, scheme, &bound.local_addresses());
+    if let Some(audience) = &options.audience {
+        let _gone_already = audience.try_send(News::Listening(bound.local_addresses()));
+    }
+    for address in bound.otlp_addresses() {
+        tracing::info!(%address, "taking in OTLP over gRPC");
+    }
 }
 
 /// The door by the web file; without one it stands open.

@@ -139,6 +139,9 @@ impl AnalyzeArguments {
         if self.prometheus.url.is_none() && self.access.is_set() {
             return Err(anyhow!("credentials and certificates are for --prometheus, which is not there"));
         }
+        if self.prometheus.url.is_none() && self.prometheus.is_set() {
+            return Err(anyhow!("a query and its end are for --prometheus, which is not there"));
+        }
         Ok(())
     }
 

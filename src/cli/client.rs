@@ -46,7 +46,7 @@ const EXIT_CRITICAL: u8 = 5;
 /// Flags of whoever asks an exporter.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ExporterArguments {
-    /// The exporter's URL; MEMLEAK_EXPORTER_URL without it, and else http://127.0.0.1:10099.
+    /// The exporter's URL; `MEMLEAK_EXPORTER_URL` without it, and else <http://127.0.0.1:10099>.
     #[arg(long, value_name = "URL", value_parser = base_url)]
     url: Option<Uri>,
     #[command(flatten)]

@@ -361,7 +361,7 @@ mod tests {
         ] {
             match set(text, key, value) {
                 Err(error) => {
-                    assert!(!message.is_empty() && error.contains(message), "{key}={value}: {error}")
+                    assert!(!message.is_empty() && error.contains(message), "{key}={value}: {error}");
                 }
                 Ok(edited) => assert!(message.is_empty(), "{key}={value}: {edited}"),
             }

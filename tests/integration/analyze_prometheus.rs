@@ -205,7 +205,6 @@ fn what_is_wrong_with_prometheus_is_said_with_what_to_do() {
         (&[ca.as_str()], "asks who we are (401); set --user and --password-file, or --token-file"),
         (&[&ca, user, bad], "refuses the credentials (401)"),
         (&[&ca, user, right, "--limit-query", "sum("], "does not understand the query: "),
-        (&[&ca, user, right, "--end", "2020-01-01T00:00:00Z"], "has no series for the --query"),
         (&["--ca-file=/absent"], "/absent holds no certificate"),
     ] {
         let (code, out, said) = ask(flags);

@@ -40,6 +40,8 @@ enum Way {
     Elsewhere(&'static str),
 }
 
+const PROMETHEUS: Way = Way::Elsewhere("needs a Prometheus with a past; `analyze_prometheus` runs one");
+
 /// The examples that are not marked `console`: where, how they begin, and what is done with them.
 const EXAMPLES: &[(&str, &str, Way)] = &[
     ("README.md", "cargo run --release", Way::Elsewhere("builds what all other examples run")),
@@ -64,6 +66,11 @@ const EXAMPLES: &[(&str, &str, Way)] = &[
     ("README.md", "memleak_exporter --storage.path=", Way::Start),
     ("README.md", "memleak_exporter analyze web.csv", Way::Run),
     ("README.md", "SERIES  VERDICT", Way::Analyzed),
+    ("README.md", "memleak_exporter analyze --prometheus", PROMETHEUS),
+    ("README.md", "memleak_exporter health", Way::Ask),
+    ("docs/command-line.md", "memleak_exporter analyze web.csv", Way::Run),
+    ("docs/command-line.md", "memleak_exporter analyze --prometheus", PROMETHEUS),
+    ("docs/command-line.md", "memleak_exporter health", Way::Ask),
     ("README.md", "scrape_configs:", Way::Prometheus),
     ("docs/api.md", "curl -s 'http://localhost:10099", Way::Ask),
     ("docs/sensitivity.md", "sensitivity: production", Way::Config),
@@ -192,7 +199,8 @@ fn try_out(block: &Block, way: Way) {
                 scrape.value("memleak_exporter_ticks_total", &[]).filter(|ticks| *ticks > 0.0)
             });
             let script = block.text.replace("localhost:10099", exporter.address());
-            place.runs(block, &script.replace("curl ", "curl -f "));
+            let asking = format!("export MEMLEAK_EXPORTER_URL={}\n", exporter.base);
+            place.runs(block, &(asking + &script.replace("curl ", "curl -f ")));
         }
         Way::Start => {
             let state = place.0.path.join("state");
@@ -292,9 +300,9 @@ fn play(block: &Block) {
         }
     }
     for (command, expected) in steps {
-        let output = place.run(&command);
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        // Both outputs in the order in which a terminal shows them.
+        let output = place.run(&format!("exec 2>&1\n{command}"));
+        let said = String::from_utf8_lossy(&output.stdout);
         says(block, &expected, &said);
         let is_failure_shown = expected.contains("memleak_exporter: ");
         assert!(

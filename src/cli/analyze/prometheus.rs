@@ -1,4 +1,4 @@
-//! Series from a range of Prometheus, or of whatever answers its API: Thanos, Mimir, VictoriaMetrics.
+//! Series from a range of Prometheus, or of whatever answers its API: Thanos, Mimir, `VictoriaMetrics`.
 //!
 //! Prometheus answers at most 11,000 points of a series at once, and we take at most so many bytes: a range is asked in
 //! pieces, and a piece that is too large in smaller ones. What applies to a series beside its samples, its limit and
@@ -42,7 +42,7 @@ pub(super) struct RangeArguments {
     /// The URL of a Prometheus, or of what answers its API.
     #[arg(long = "prometheus", id = "prometheus", value_name = "URL", requires = "query", value_parser = base_url)]
     pub(super) url: Option<Uri>,
-    /// The sizes, as PromQL: process_resident_memory_bytes{job="shop"}. Each series of the answer is judged.
+    /// The sizes, as `PromQL`: `process_resident_memory_bytes{job="shop"}`. Each series of the answer is judged.
     #[arg(long, value_name = "PROMQL", requires = "prometheus")]
     query: Option<String>,
     /// How far to look back.
@@ -51,13 +51,13 @@ pub(super) struct RangeArguments {
     /// Until when: seconds since 1970, or as in 2026-03-01T12:00:00Z; now by default.
     #[arg(long, value_name = "TIME", requires = "prometheus", value_parser = time)]
     end: Option<Seconds>,
-    /// The distance of two samples: what is scraped more often is read at every so-manieth sample.
+    /// The distance of two samples; what is scraped more often is thinned.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::argument)]
     step: Duration,
-    /// The limits, as PromQL: each applies to the series that have all of its labels.
+    /// The limits, as `PromQL`: each applies to the series that have all of its labels.
     #[arg(long, value_name = "PROMQL", requires = "prometheus")]
     limit_query: Option<String>,
-    /// When processes were started, as PromQL: process_start_time_seconds{job="shop"}. Each new value is a restart.
+    /// When processes were started, as `PromQL`: `process_start_time_seconds{job="shop"}`. Each new value is a restart.
     #[arg(long, value_name = "PROMQL", requires = "prometheus")]
     start_query: Option<String>,
 }
@@ -71,6 +71,12 @@ struct Grid {
 }
 
 impl RangeArguments {
+    /// Whether anything is said of a range. The grammar cannot refuse it beside files, which exclude the URL.
+    pub(super) fn is_set(&self) -> bool {
+        [&self.query, &self.limit_query, &self.start_query].into_iter().any(Option::is_some)
+            || self.end.is_some()
+    }
+
     /// Asks for everything.
     pub(super) fn ask(&self, url: &Uri, access: &AccessArguments) -> anyhow::Result<Gathered> {
         let query = self.query.as_deref().context("--prometheus needs --query")?;

@@ -107,7 +107,7 @@ pub(super) fn limit(text: &str) -> Result<usize, String> {
 }
 
 /// The word of a value, as the API knows it.
-fn word(value: impl ValueEnum) -> String {
+fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
@@ -120,7 +120,7 @@ impl Filter {
 
 impl AreasArguments {
     pub(in super::super) fn run(self) -> Result<(), Failure> {
-        let (sort, state) = (word(self.sort), self.state.map(word));
+        let (sort, state) = (word(&self.sort), self.state.as_ref().map(word));
         let sure = self.min_confidence.map(|confidence| confidence.to_string());
         let mut query = self.filter.query();
         query.push(("sort", &sort));

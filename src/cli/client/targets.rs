@@ -96,7 +96,9 @@ fn place(target: &Value) -> String {
     let known = |key: &str| target.text(&format!("/info/{key}")).filter(|text| !text.is_empty());
     match (known("namespace"), known("pod")) {
         (Some(namespace), Some(pod)) => format!("{namespace}/{pod}"),
-        _ => known("container_name").or(known("container")).or(known("unit")).unwrap_or(NOTHING).to_owned(),
+        _ => {
+            ["container_name", "container", "unit"].into_iter().find_map(known).unwrap_or(NOTHING).to_owned()
+        }
     }
 }
 

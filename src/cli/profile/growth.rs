@@ -122,7 +122,7 @@ mod tests {
         // Garbage that is collected every seventh sample, at any height in between.
         check(&course(100, |number| f64::from(number % 7)), 0.0, (0.0, 0.0, 6.0));
         check(&course(100, |number| f64::from(number) + f64::from(number % 7)), 0.0, (0.0, 91.0, 103.0));
-        check(&course(2, |number| f64::from(number)), 0.0, (0.0, 1.0, 1.0));
+        check(&course(2, f64::from), 0.0, (0.0, 1.0, 1.0));
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(in crate::http) fn answer(number: usize, gzip: bool) -> Answer {
     };
     let packed = PACKED.get(number).cloned().flatten().filter(|_| gzip);
     let is_packed = packed.is_some();
-    let body = packed.unwrap_or(Bytes::from_static(file.bytes));
+    let body = packed.unwrap_or_else(|| Bytes::from_static(file.bytes));
     let answer = Answer::new(StatusCode::OK, file.content_type, body)
         .with(CACHE_CONTROL, "public, max-age=31536000, immutable")
         .with(VARY, "Accept-Encoding");
