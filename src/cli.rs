@@ -16,7 +16,10 @@ pub mod serve;
 mod shipped;
 mod watch;
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 /// The command line is wrong; nothing was started. The code of clap's own complaints.
@@ -135,12 +138,22 @@ pub(crate) enum Failure {
     Other(anyhow::Error),
 }
 
+/// Takes the password out of a URL that is repeated to whoever wrote it: what is said lands in logs.
+fn hide_password(error: &mut clap::Error) {
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else { return };
+    let Some((scheme, rest)) = value.split_once("://") else { return };
+    let Some((_password, host)) = rest.split_once('@') else { return };
+    let hidden = ContextValue::String(format!("{scheme}://…@{host}"));
+    error.insert(ContextKind::InvalidValue, hidden);
+}
+
 /// Runs the command that the arguments ask for.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
+        Err(mut error) => {
+            hide_password(&mut error);
             let _nowhere_to_say_it = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE));
         }

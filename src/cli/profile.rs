@@ -215,6 +215,8 @@ struct Family {
     paths: Paths,
     /// Who is read in full.
     known: Arc<HashSet<Identity>>,
+    /// The last sample: area, unit, time and size.
+    newest: Vec<(&'static str, Unit, f64, f64)>,
 }
 
 impl Family {
@@ -225,6 +227,7 @@ impl Family {
             collector: ProcessCollector::new(&Config::default(), &paths),
             paths,
             known: Arc::default(),
+            newest: Vec::new(),
         };
         let _before_the_command = family.collect(0.0);
         family
@@ -254,9 +257,11 @@ impl Family {
         }
         // Whom it met just now was read in full at once, as a newcomer is; later it is one of the known.
         self.known = Arc::new(known);
-        for (name, (unit, sum)) in sums {
-            courses.entry(name).or_insert_with(|| (unit, Course::default())).1.push(secs, sum);
+        // A sample counts once there is a later one: the last may see a program that takes itself apart.
+        for (name, unit, secs, size) in self.newest.drain(..) {
+            courses.entry(name).or_insert_with(|| (unit, Course::default())).1.push(secs, size);
         }
+        self.newest.extend(sums.into_iter().map(|(name, (unit, sum))| (name, unit, secs, sum)));
     }
 }
 

@@ -55,7 +55,8 @@ async function watched(page) {
 async function risesToTheTop(page) {
   const first = page.locator(".areas tbody tr").first();
   await first.waitFor();
-  assert.ok(await page.locator(".areas tbody tr").count() >= 3, "others are on the list too");
+  // Others are on the list too.
+  await page.waitForFunction(() => document.querySelectorAll(".areas tbody tr").length >= 3, null, { timeout: PATIENCE_MS });
   await first.and(page.locator('[data-state="confirmed"]')).filter({ hasText: leaking }).waitFor({ timeout: PATIENCE_MS });
   assert.match(await page.locator(".headline").innerText(), /leaks? confirmed/);
   assert.ok((await page.locator(".headline").innerText()).includes(leaking));

@@ -73,6 +73,12 @@ const EXAMPLES: &[(&str, &str, Way)] = &[
     ("docs/command-line.md", "memleak_exporter health", Way::Ask),
     ("README.md", "scrape_configs:", Way::Prometheus),
     ("docs/api.md", "curl -s 'http://localhost:10099", Way::Ask),
+    (
+        "docs/api.md",
+        "id=$(curl",
+        Way::Elsewhere("has tests of the reader's own between; `api` does the same"),
+    ),
+    ("docs/page.md", "<iframe", Way::Elsewhere("is markup; `page` frames the widget")),
     ("docs/sensitivity.md", "sensitivity: production", Way::Config),
 ];
 
@@ -212,10 +218,9 @@ fn try_out(block: &Block, way: Way) {
             let said = Exporter::start(&[]).process.output();
             for line in block.text.lines().filter(|line| !line.is_empty()) {
                 let message = line.split("message=").nth(1).expect("a message");
-                let end = if message.starts_with('"') {
-                    message[1..].find('"').map(|at| at + 2)
-                } else {
-                    message.find(' ')
+                let end = match message.strip_prefix('"') {
+                    Some(quoted) => quoted.find('"').map(|at| at + 2),
+                    None => message.find(' '),
                 };
                 let message = &message[..end.expect("an end")];
                 assert!(said.contains(&format!("message={message}")), "{message}: {said}");

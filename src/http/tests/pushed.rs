@@ -2,11 +2,6 @@
 
 use super::*;
 
-fn with_body(content_type: &str, body: &str) -> String {
-    // The empty line after the headers is the test's; what `ask` adds behind is not read.
-    format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
-
 #[test]
 fn samples_are_taken_in_from_this_machine_alone_and_only_what_is_whole() {
     let server = Server::start(&ListenOptions::default());
