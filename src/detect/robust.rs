@@ -33,62 +33,12 @@ pub fn theil_sen(times: &[f64], sizes: &[f64], scratch: &mut Vec<f64>) -> f64 {
     if sizes.windows(2).all(|pair| matches!(pair, [one, next] if one.total_cmp(next).is_eq())) {
         return 0.0;
     }
-    slopes(times, sizes, scratch);
-    median_of_many(scratch).unwrap_or_else(|| {
-        slopes(times, sizes, scratch);
-        median(scratch)
-    })
-}
-
-/// The slopes between all pairs of points.
-fn slopes(times: &[f64], sizes: &[f64], slopes: &mut Vec<f64>) {
-    slopes.clear();
+    scratch.clear();
     for (index, (time, size)) in times.iter().zip(sizes).enumerate() {
         let later = times.iter().zip(sizes).skip(index + 1);
-        slopes.extend(later.map(|(later, then)| (then - size) / (later - time)));
+        scratch.extend(later.map(|(later, then)| (then - size) / (later - time)));
     }
-}
-
-/// The median of many values, of which it makes a mess; none, seldom, when it has to be looked for among all.
-///
-/// A sample says between which values it lies; those are picked out in one pass without a branch, and of them a third is
-/// left to search.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "positions within fixed arrays, and no position ahead of the one that is read"
-)]
-fn median_of_many(values: &mut [f64]) -> Option<f64> {
-    const SAMPLE: usize = 31;
-    const AROUND: usize = 6;
-    let number = values.len();
-    if number < 8 * SAMPLE {
-        return Some(median(values));
-    }
-    let mut sample = [0.0; SAMPLE];
-    for (slot, value) in sample.iter_mut().zip(values.iter().step_by(number / SAMPLE)) {
-        *slot = *value;
-    }
-    sample.sort_unstable_by(f64::total_cmp);
-    let (low, high) = (sample[SAMPLE / 2 - AROUND], sample[SAMPLE / 2 + AROUND]);
-    let (mut below, mut picked) = (0, 0);
-    for at in 0..number {
-        let value = values[at];
-        below += usize::from(value < low);
-        values[picked] = value;
-        picked += usize::from(low <= value && value <= high);
-    }
-    let middle = (number / 2).checked_sub(below)?;
-    let picked = values.get_mut(..picked)?;
-    if middle == 0 || middle >= picked.len() {
-        return None;
-    }
-    let (before, upper, _) = picked.select_nth_unstable_by(middle, f64::total_cmp);
-    let upper = *upper;
-    if number % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = before.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Some(f64::midpoint(lower, upper))
+    median(scratch)
 }
 
 /// The median of values that keep their order; `scratch` is used for a copy.
@@ -261,26 +211,6 @@ mod tests {
 
     fn times() -> Vec<f64> {
         (0..28).map(f64::from).collect()
-    }
-
-    #[test]
-    fn the_median_of_many_is_the_median() {
-        let all: [fn(u32) -> f64; 5] = [
-            noise,
-            |_| 3.0,
-            |index| f64::from(index),
-            |index| f64::from(index % 3),
-            |index| noise(index).powi(9),
-        ];
-        for (course, number) in
-            all.iter().flat_map(|course| [10, 630, 631, 2_556].map(|number| (course, number)))
-        {
-            let values: Vec<f64> = (0..number).map(course).collect();
-            let wanted = median(&mut values.clone());
-            let found = median_of_many(&mut values.clone());
-            assert!(found.is_none_or(|found| found.to_bits() == wanted.to_bits()), "{found:?} {wanted}");
-            assert!(found.is_some() || number != 630, "it is seldom looked for among all");
-        }
     }
 
     fn strength(floors: &[f64]) -> f64 {
