@@ -90,8 +90,9 @@ impl Prometheus {
 fn analyze(flags: &[&str]) -> (Option<i32>, String, String) {
     let end = (FROM + DAY).to_string();
     let output = Exporter::command()
-        .args(["analyze", "--end", &end, "--range", "1d", "--query", QUERY])
+        .args(["analyze", "--range", "1d", "--query", QUERY])
         .args(flags)
+        .args(if flags.contains(&"--end") { vec![] } else { vec!["--end", &end] })
         .output()
         .expect("our own binary");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");

@@ -72,7 +72,8 @@ const EXAMPLES: &[(&str, &str, Way)] = &[
     ("docs/command-line.md", "memleak_exporter analyze --prometheus", PROMETHEUS),
     ("docs/command-line.md", "memleak_exporter health", Way::Ask),
     ("README.md", "scrape_configs:", Way::Prometheus),
-    ("docs/api.md", "curl -s 'http://localhost:10099", Way::Ask),
+    ("docs/api.md", "curl -s 'http://localhost:10099/api/v1/areas", Way::Ask),
+    ("docs/api.md", "curl -s 'http://localhost:10099/api/v1/stats", Way::Ask),
     (
         "docs/api.md",
         "id=$(curl",
