@@ -141,9 +141,6 @@ pub enum CollectError {
 
 /// A source of samples.
 pub trait Collector: Send {
-    /// Its name: the `collector` label and the name in `--collector.NAME`.
-    fn name(&self) -> &'static str;
-
     /// Reads everything once. Reads that fail for one member are counted in the batch; the rest is still delivered.
     ///
     /// # Errors
@@ -153,7 +150,8 @@ pub trait Collector: Send {
 
 /// A collector by name, with what it is for and how to build it.
 pub struct Entry {
-    /// Its name, out of [`COLLECTORS`](crate::config::COLLECTORS).
+    /// Its name, out of [`COLLECTORS`](crate::config::COLLECTORS): the `collector` label and the name in
+    /// `--collector.NAME`.
     pub name: &'static str,
     /// What it watches, to follow "watching" and "watch".
     pub watches: &'static str,

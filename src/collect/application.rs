@@ -107,10 +107,6 @@ struct Reading {
 type Areas = BTreeMap<Arc<str>, (Unit, f64, Option<Limit>)>;
 
 impl Collector for ApplicationCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let mut batch = Batch::new(request.at);
         if self.applications.is_empty() {

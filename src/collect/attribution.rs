@@ -54,10 +54,6 @@ impl Time<'_> {
 }
 
 impl Collector for AttributionCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let at = request.at;
         let mut batch = Batch::new(at);

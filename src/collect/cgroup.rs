@@ -87,10 +87,6 @@ struct Areas {
 }
 
 impl Collector for CgroupCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let mut batch = Batch::new(request.at);
         let Some(root) = self.hierarchy.memory_root().map(Path::to_path_buf) else { return Ok(batch) };

@@ -68,10 +68,6 @@ struct Watched {
 }
 
 impl Collector for DirectoryCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let mut batch = Batch::new(request.at);
         let mut budget = Budget::new(ENTRIES, PATIENCE, self.instant);

@@ -94,10 +94,6 @@ enum Missed {
 }
 
 impl Collector for JvmCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let mut batch = Batch::new(request.at);
         let began = request.stopwatch.elapsed();

@@ -95,10 +95,6 @@ struct Areas {
 }
 
 impl Collector for ProcessCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let mut batch = Batch::new(request.at);
         batch.expected.clone_from(&self.expected);

@@ -33,10 +33,6 @@ impl PushCollector {
 }
 
 impl Collector for PushCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let mut batch = Batch::new(request.at);
         let contents = self.inbox.read(request.at, self.forget_after_secs);

@@ -9,11 +9,16 @@ pub(super) mod weights;
 use super::{features::ALL_FEATURES, finding::Pattern};
 use serde::{Deserialize, Serialize};
 use serde_big_array::BigArray;
+use std::sync::LazyLock;
 
 /// Questions of a tree.
 const DEPTH: usize = 6;
 /// Leaves of a tree.
 const LEAVES: usize = 1 << DEPTH;
+/// Trees for the confidence.
+const TREES: usize = weights::QUESTIONS.len() / DEPTH;
+/// Room for their leaves: a power of two, so that cutting a number to it checks no bound.
+const ROOM: usize = TREES.next_power_of_two();
 /// Questions of a tree for the pattern.
 const PATTERN_DEPTH: usize = 5;
 /// Patterns that such trees vote for.
@@ -54,13 +59,7 @@ impl Binned {
     /// The sum of all trees, in log-odds for a leak.
     #[must_use]
     pub fn log_odds(&self) -> f64 {
-        let bins = self.padded();
-        let (questions, votes) =
-            (weights::QUESTIONS.as_chunks::<DEPTH>().0, weights::VOTES.as_chunks::<LEAVES>().0);
-        let vote = |(questions, votes): (&[Question; DEPTH], &[i16; LEAVES])| {
-            votes.get(leaf(&bins, questions)).copied().map_or(0, i32::from)
-        };
-        let votes: i32 = questions.iter().zip(votes).map(vote).sum();
+        let votes: i32 = ANSWERS.leaves(&self.0).iter().zip(weights::VOTES.as_chunks().0).map(vote).sum();
         (f64::from(votes) * weights::SCALE + weights::BIAS).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
     }
 
@@ -91,6 +90,83 @@ impl Binned {
         }
         bins
     }
+}
+
+/// What the tree says from this leaf on.
+#[expect(clippy::indexing_slicing, reason = "a number cut to the leaves is always one of them")]
+fn vote((leaf, votes): (&u8, &[i16; LEAVES])) -> i32 {
+    i32::from(votes[usize::from(*leaf) % LEAVES])
+}
+
+/// All questions for the confidence, in the order of their features and borders.
+///
+/// Of a feature with so many borders below it, just the questions at these are answered with yes, and they stand
+/// together. So nobody asks the others: less than half as many steps as going from tree to tree, and none that depends
+/// on the one before (the idea of Lucchese and others, QuickScorer, SIGIR 2015).
+struct Answers {
+    /// For each feature its slice of `ends`.
+    features: [Borders; ALL_FEATURES],
+    /// For each border where its questions end in `marks`.
+    ends: Box<[u16]>,
+    marks: Box<[Mark]>,
+}
+
+/// Where a feature's borders are.
+#[derive(Clone, Copy, Default)]
+struct Borders {
+    /// Where its questions begin.
+    first_mark: u16,
+    /// Where its borders begin.
+    first_border: u16,
+}
+
+/// What a yes does: it sets a bit in the number of a tree's leaf.
+#[derive(Clone, Copy)]
+struct Mark {
+    tree: u16,
+    bit: u8,
+}
+
+static ANSWERS: LazyLock<Answers> = LazyLock::new(Answers::of_table);
+
+impl Answers {
+    fn of_table() -> Self {
+        let mut asked: Vec<(Question, Mark)> = Vec::with_capacity(weights::QUESTIONS.len());
+        for (tree, questions) in (0u16..).zip(weights::QUESTIONS.as_chunks::<DEPTH>().0) {
+            asked.extend(
+                (0..).zip(questions).map(|(bit, question)| (*question, Mark { tree, bit: 1 << bit })),
+            );
+        }
+        asked.sort_by_key(|(question, _)| *question);
+        let below = |question: Question| position(asked.partition_point(|(known, _)| *known < question));
+        let mut features = [Borders::default(); ALL_FEATURES];
+        let mut ends = Vec::new();
+        for ((feature, slot), borders) in (0..).zip(&mut features).zip(weights::BORDERS) {
+            *slot = Borders { first_mark: below((feature, 0)), first_border: position(ends.len()) };
+            ends.extend((1..=u8::MAX).take(borders.len()).map(|next| below((feature, next))));
+        }
+        Self { features, ends: ends.into(), marks: asked.into_iter().map(|(_, mark)| mark).collect() }
+    }
+
+    /// The leaf of each tree that these features lead to, below 2^[`DEPTH`].
+    #[expect(clippy::indexing_slicing, reason = "a number cut to the room is always within it")]
+    fn leaves(&self, bins: &[u8; ALL_FEATURES]) -> [u8; ROOM] {
+        let mut leaves = [0; ROOM];
+        for (feature, below) in self.features.iter().zip(bins) {
+            let last = usize::from(feature.first_border) + usize::from(*below);
+            let end = last.checked_sub(1).and_then(|last| self.ends.get(last));
+            let yes = usize::from(feature.first_mark)..end.copied().map_or(0, usize::from);
+            for Mark { tree, bit } in self.marks.get(yes).unwrap_or_default() {
+                leaves[usize::from(*tree) % ROOM] |= bit;
+            }
+        }
+        leaves
+    }
+}
+
+/// A place in a table, all of which are short.
+fn position(place: usize) -> u16 {
+    u16::try_from(place).unwrap_or(u16::MAX)
 }
 
 /// The number of the leaf that the answers lead to, below 2^`N`.
@@ -138,6 +214,26 @@ mod tests {
         assert!(weights::BORDERS.iter().all(|borders| borders.is_sorted()));
         for name in weights::PATTERNS {
             assert!(Pattern::ALL.iter().any(|pattern| pattern.as_str() == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn marks_lead_to_the_leaves_that_the_questions_lead_to() {
+        let mut rows = vec![Binned([0; ALL_FEATURES]), Binned([u8::MAX; ALL_FEATURES])];
+        let counts = weights::BORDERS.map(|borders| borders.len());
+        rows[1].put(0, &[f32::MAX; ALL_FEATURES]);
+        for row in 1..200usize {
+            let bin = |(feature, count): (usize, usize)| {
+                u8::try_from((row * 7_919 + feature * 104_729 + row * feature) % (count + 1)).unwrap()
+            };
+            let bins: Vec<u8> = counts.into_iter().enumerate().map(bin).collect();
+            rows.push(Binned(bins.try_into().unwrap()));
+        }
+        for row in rows {
+            let bins = row.padded();
+            let asked = weights::QUESTIONS.as_chunks::<DEPTH>().0.iter().map(|asks| leaf(&bins, asks));
+            let marked = ANSWERS.leaves(&row.0).map(usize::from);
+            assert!(asked.eq(marked.into_iter().take(TREES)), "{row:?}");
         }
     }
 

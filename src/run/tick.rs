@@ -105,7 +105,7 @@ impl Ticker {
         mut surroundings: Surroundings,
         pusher: Option<Pusher>,
     ) -> std::io::Result<Self> {
-        let workers = start_workers(config, &surroundings)?;
+        let workers = Workers::start(jobs(config, &surroundings))?;
         let interval = config.sampling.interval;
         let mut watch = Watch::new(terms(config, &surroundings.collectors), interval.as_secs_f64());
         watch.set_budgets(&config.sensitivity);
@@ -318,9 +318,8 @@ impl Ticker {
     fn reconfigure(&mut self, change: Change) {
         let Change { config, pusher } = change;
         self.standings.reconfigure(&config);
-        match start_workers(&config, &self.surroundings) {
-            Ok(workers) => self.workers = workers,
-            Err(error) => tracing::error!(%error, "cannot start a collector's thread; the old ones go on"),
+        if let Err(error) = self.workers.take_over(jobs(&config, &self.surroundings)) {
+            tracing::error!(%error, "cannot start a collector's thread; the old ones go on");
         }
         // Which sources there are is known anew with their first answers.
         self.surroundings.own.forget_sources();
@@ -360,21 +359,23 @@ fn terms(config: &Config, collectors: &[&'static str]) -> Vec<Terms> {
         .collect()
 }
 
-fn start_workers(config: &Config, surroundings: &Surroundings) -> std::io::Result<Workers> {
+/// What each collector that has something to do is told to do.
+fn jobs(config: &Config, surroundings: &Surroundings) -> Vec<Job> {
     let shared = Arc::new(config.clone());
     let needed = wanted(&surroundings.collectors).filter(|entry| (entry.is_needed)(config));
-    let jobs = needed.map(|entry| {
+    let job = |entry: &'static Entry| {
         let (paths, inbox) = (surroundings.paths.clone(), Arc::clone(&surroundings.inbox));
         let (config, lent) =
             (Arc::clone(&shared), Lent { paths, inbox, instant, spawn: spawn::output, wake: signal::wake });
-        let build: Build = Box::new(move || (entry.build)(&config, &lent));
+        let build: Build = Arc::new(move || (entry.build)(&config, &lent));
         Job {
+            name: entry.name,
             build,
             every_ticks: shared.ticks_between_readings(entry.name),
             timeout: shared.time_for_a_reading(entry.name),
         }
-    });
-    Workers::start(jobs.collect())
+    };
+    needed.map(job).collect()
 }
 
 fn count_left_out(own: &Own, left_out: LeftOut) {

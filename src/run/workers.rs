@@ -6,6 +6,9 @@
 //! miss every other tick. For one that stays silent no tick waits any more.
 //!
 //! A collector whose thread panicked is built anew, but not tick by tick: it may well panic again.
+//!
+//! With a new configuration the threads stay and the collectors on them are built anew: what a thread has freed is at
+//! hand for the thread itself and for no other, and a process that starts all of them again at every reload grows.
 
 use super::clock;
 use crate::{
@@ -14,11 +17,16 @@ use crate::{
 };
 use std::{
     io,
-    sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+    },
     thread,
     time::{Duration, Instant},
 };
 
+/// A new collector and the first question to it may wait together; more never do.
+const ORDERS_AHEAD: usize = 2;
 /// Enough for a collector: its reads are shallow.
 const STACK_BYTES: usize = 256 * 1024;
 /// A collector is built anew at most this often: each panic prints its own lines to the log.
@@ -26,11 +34,13 @@ const REBUILD_PAUSE: Duration = Duration::from_secs(60);
 /// So many ticks wait for an answer to an earlier question; then it is taken for hanging, and only looked for.
 const WAITING_TICKS: u32 = 3;
 
-/// Builds a collector, the first time and again after it panicked.
-pub(super) type Build = Box<dyn Fn() -> Box<dyn Collector> + Send>;
+/// Builds a collector on its thread, the first time and again after it panicked.
+pub(super) type Build = Arc<dyn Fn() -> Box<dyn Collector> + Send + Sync>;
 
 /// How a collector is put to work.
 pub(super) struct Job {
+    /// The name of the collector.
+    pub(super) name: &'static str,
     pub(super) build: Build,
     /// Its turn comes with every so many ticks.
     pub(super) every_ticks: u32,
@@ -44,7 +54,6 @@ pub(super) struct Workers {
 }
 
 struct Worker {
-    name: &'static str,
     job: Job,
     built_at: Instant,
     link: Link,
@@ -56,8 +65,16 @@ struct Worker {
 
 /// The way to a collector's thread and back. Dropping it ends the thread after what it is at.
 struct Link {
-    requests: SyncSender<Request>,
+    orders: SyncSender<Order>,
     answers: Receiver<Answer>,
+}
+
+/// What a collector's thread is told.
+enum Order {
+    /// To ask its collector.
+    Ask(Request),
+    /// To go on with a new one.
+    Build(Build),
 }
 
 struct Answer {
@@ -112,9 +129,31 @@ pub(super) enum Outcome {
 impl Workers {
     /// Starts a thread for each collector.
     pub(super) fn start(jobs: Vec<Job>) -> io::Result<Self> {
+        let mut workers = Self { workers: Vec::new() };
+        workers.take_over(jobs)?;
+        Ok(workers)
+    }
+
+    /// Puts these collectors in the place of those that are at work, on the same threads where they do nothing just now.
+    ///
+    /// # Errors
+    /// A thread cannot be started. Then nothing has changed.
+    pub(super) fn take_over(&mut self, jobs: Vec<Job>) -> io::Result<()> {
         let now = clock::instant();
-        let workers = jobs.into_iter().map(|job| Worker::start(job, now)).collect::<io::Result<_>>()?;
-        Ok(Self { workers })
+        let is_free = |name| self.workers.iter().any(|worker| worker.is_free(name));
+        let link = |job: &Job| if is_free(job.name) { Ok(None) } else { Link::start(job).map(Some) };
+        let links = jobs.iter().map(link).collect::<io::Result<Vec<_>>>()?;
+        let mut old = std::mem::take(&mut self.workers);
+        for (job, new) in jobs.into_iter().zip(links) {
+            let free = |old: &mut Vec<Worker>| {
+                let at = old.iter().position(|worker| worker.is_free(job.name))?;
+                Some(old.swap_remove(at).link.goes_on_with(&job))
+            };
+            if let Some(link) = new.or_else(|| free(&mut old)) {
+                self.workers.push(Worker::new(job, link, now));
+            }
+        }
+        Ok(())
     }
 
     /// Asks all idle collectors whose turn it is, and gathers the answers that come before the deadline.
@@ -127,13 +166,14 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(job: Job, now: Instant) -> io::Result<Self> {
-        let collector = (job.build)();
-        let name = collector.name();
-        let link = Link::start(collector)?;
+    fn new(job: Job, link: Link, now: Instant) -> Self {
         // The first tick asks everybody, whoever's turn it is.
-        let (state, is_due) = (State::Idle, true);
-        Ok(Self { name, job, built_at: now, link, state, is_due, outcomes: Vec::new() })
+        Self { job, built_at: now, link, state: State::Idle, is_due: true, outcomes: Vec::new() }
+    }
+
+    /// Whether this is the thread of that collector and has nothing to do.
+    fn is_free(&self, name: &str) -> bool {
+        self.job.name == name && self.state == State::Idle
     }
 
     fn begin(&mut self, round: Round<'_>) {
@@ -164,12 +204,12 @@ impl Worker {
             State::Dead if self.outcomes.is_empty() => self.outcomes.push(Outcome::Dead),
             State::Idle | State::Dead => {}
         }
-        Collected { name: self.name, outcomes: std::mem::take(&mut self.outcomes) }
+        Collected { name: self.job.name, outcomes: std::mem::take(&mut self.outcomes) }
     }
 
     fn ask(&mut self, request: &Request) {
         if self.state == State::Idle && self.is_due {
-            self.state = match self.link.requests.try_send(request.clone()) {
+            self.state = match self.link.orders.try_send(Order::Ask(request.clone())) {
                 Ok(()) => State::Asked { at: clock::instant(), ticks: 0 },
                 Err(_its_thread_is_gone) => State::Dead,
             };
@@ -199,44 +239,63 @@ impl Worker {
             return;
         }
         self.built_at = now;
-        match Link::start((self.job.build)()) {
+        match Link::start(&self.job) {
             Ok(link) => {
                 self.link = link;
                 self.state = State::Idle;
                 self.is_due = true;
             }
             Err(error) => {
-                tracing::warn!(collector = self.name, %error, "cannot start a collector's thread again");
+                tracing::warn!(collector = self.job.name, %error, "cannot start a collector's thread again");
             }
         }
     }
 }
 
 impl Link {
-    fn start(mut collector: Box<dyn Collector>) -> io::Result<Self> {
-        let (requests, todo) = mpsc::sync_channel::<Request>(1);
+    fn start(job: &Job) -> io::Result<Self> {
+        let (orders, todo) = mpsc::sync_channel(ORDERS_AHEAD);
         let (done, answers) = mpsc::sync_channel(1);
-        let name = format!("collect-{}", collector.name());
-        thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
-            for request in todo {
+        let (name, build) = (format!("collect-{}", job.name), Arc::clone(&job.build));
+        thread::Builder::new()
+            .name(name)
+            .stack_size(STACK_BYTES)
+            .spawn(move || work(&build, &todo, &done))?;
+        Ok(Self { orders, answers })
+    }
+
+    /// The thread of a collector that has nothing to do, with another in its place. Should it have ended, the first
+    /// question tells.
+    fn goes_on_with(self, job: &Job) -> Self {
+        let _told_when_asked = self.orders.try_send(Order::Build(Arc::clone(&job.build)));
+        self
+    }
+}
+
+/// What a collector's thread does, until nobody asks it any more.
+fn work(build: &Build, orders: &Receiver<Order>, done: &SyncSender<Answer>) {
+    let mut collector = build();
+    for order in orders {
+        match order {
+            Order::Build(build) => collector = build(),
+            Order::Ask(request) => {
                 let began = clock::instant();
                 let batch = collector.collect(&request);
                 let answer = Answer { batch, took: clock::instant().duration_since(began) };
                 if done.send(answer).is_err() {
-                    break;
+                    return;
                 }
             }
-        })?;
-        Ok(Self { requests, answers })
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+    use std::{
+        sync::{Mutex, PoisonError},
+        thread::ThreadId,
     };
 
     /// Long enough for any answer that comes at all.
@@ -253,10 +312,6 @@ mod tests {
     struct Fake(Arc<Mutex<Receiver<Step>>>);
 
     impl Collector for Fake {
-        fn name(&self) -> &'static str {
-            "fake"
-        }
-
         fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
             let step = self.0.lock().unwrap_or_else(PoisonError::into_inner).recv();
             match step {
@@ -282,20 +337,25 @@ mod tests {
     struct Bench {
         workers: Workers,
         steps: mpsc::Sender<Step>,
-        built: Arc<AtomicUsize>,
+        /// The threads on which collectors were built, in order.
+        built: Arc<Mutex<Vec<ThreadId>>>,
         began: Instant,
+    }
+
+    fn job(build: &Build) -> Job {
+        Job { name: "fake", build: Arc::clone(build), every_ticks: 1, timeout: PATIENCE }
     }
 
     impl Bench {
         fn new() -> Self {
             let (steps, todo) = mpsc::channel();
-            let (todo, built) = (Arc::new(Mutex::new(todo)), Arc::new(AtomicUsize::new(0)));
-            let count = Arc::clone(&built);
-            let build: Build = Box::new(move || {
-                count.fetch_add(1, Ordering::Relaxed);
+            let (todo, built) = (Arc::new(Mutex::new(todo)), Arc::<Mutex<Vec<ThreadId>>>::default());
+            let threads = Arc::clone(&built);
+            let build: Build = Arc::new(move || {
+                threads.lock().unwrap().push(thread::current().id());
                 Box::new(Fake(Arc::clone(&todo)))
             });
-            let workers = Workers::start(vec![Job { build, every_ticks: 1, timeout: PATIENCE }]).unwrap();
+            let workers = Workers::start(vec![job(&build)]).unwrap();
             Self { workers, steps, built, began: clock::instant() }
         }
 
@@ -310,6 +370,16 @@ mod tests {
             let deadline = clock::instant() + patience;
             let round = Round { request: &request, tick: u64::from(at), now, deadline };
             words(self.workers.collect(round))
+        }
+
+        /// Takes over a new configuration with the same collector.
+        fn reload(&mut self) {
+            let jobs = self.workers.workers.iter().map(|worker| job(&worker.job.build)).collect();
+            self.workers.take_over(jobs).unwrap();
+        }
+
+        fn threads(&self) -> Vec<ThreadId> {
+            self.built.lock().unwrap().clone()
         }
 
         fn steps(&self, steps: impl IntoIterator<Item = Step>) {
@@ -338,13 +408,30 @@ mod tests {
         for at in [1, 2, 59] {
             assert_eq!(bench.tick(at, PATIENCE), ["dead"], "at {at}");
         }
-        assert_eq!(bench.built.load(Ordering::Relaxed), 1);
+        assert_eq!(bench.threads().len(), 1);
         assert_eq!(bench.tick(61, PATIENCE), ["61"]);
         bench.steps([Step::Panic]);
         for at in [62, 120] {
             assert_eq!(bench.tick(at, PATIENCE), ["dead"], "at {at}");
         }
-        assert_eq!(bench.built.load(Ordering::Relaxed), 2);
+        assert_eq!(bench.threads().len(), 2);
+    }
+
+    #[test]
+    fn a_reload_keeps_the_threads_of_those_that_have_nothing_to_do() {
+        let mut bench = Bench::new();
+        bench.steps([Step::Answer, Step::Answer]);
+        assert_eq!(bench.tick(1, PATIENCE), ["1"]);
+        bench.reload();
+        assert_eq!(bench.tick(2, PATIENCE), ["2"]);
+        let [first, second] = bench.threads()[..] else { panic!("{:?}", bench.threads()) };
+        assert_eq!(first, second);
+        // Of one that is at something nobody waits for the end, nor hears its answer.
+        assert_eq!(bench.tick(3, Duration::ZERO), ["late"]);
+        bench.reload();
+        bench.steps([Step::Answer, Step::Answer]);
+        assert_eq!(bench.tick(4, PATIENCE), ["4"]);
+        assert_ne!(bench.threads()[2], first);
     }
 
     #[test]

@@ -52,10 +52,6 @@ struct Parts {
 }
 
 impl Collector for HostCollector {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
     fn collect(&mut self, request: &Request) -> Result<Batch, CollectError> {
         let path = self.procfs.join("meminfo");
         let failed = |source| CollectError::Read { path: path.display().to_string(), source };
