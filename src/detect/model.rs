@@ -102,7 +102,7 @@ fn vote((leaf, votes): (&u8, &[i16; LEAVES])) -> i32 {
 ///
 /// Of a feature with so many borders below it, just the questions at these are answered with yes, and they stand
 /// together. So nobody asks the others: less than half as many steps as going from tree to tree, and none that depends
-/// on the one before (the idea of Lucchese and others, QuickScorer, SIGIR 2015).
+/// on the one before (the idea of Lucchese and others, `QuickScorer`, SIGIR 2015).
 struct Answers {
     /// For each feature its slice of `ends`.
     features: [Borders; ALL_FEATURES],
