@@ -149,6 +149,7 @@ fn a_terminal_shows_the_leak_follows_its_size_and_is_given_back() {
     let shown = terminal.wait_for("confirmed leak");
     assert!(shown.contains("q quits; fast motion") && shown.contains('▁') && shown.contains('█'), "{shown}");
     assert!(shown.contains("anon: the floor rose") && !shown.contains("before"), "{shown}");
+    assert!(shown.lines().next().is_some_and(|title| title.ends_with(" UTC")), "cut at the right: {shown}");
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/watch.svg");
         fs::write(picture, drawn(&terminal.tmux(&["capture-pane", "-e", "-p"]))).expect("a writable tree");

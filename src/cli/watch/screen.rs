@@ -69,7 +69,8 @@ impl Screen {
         let mut out = io::stdout().lock();
         let lines = view::lines(model, usize::from(width), usize::from(height));
         for (row, line) in (0..height).zip(&lines) {
-            queue!(out, MoveTo(0, row), Print(self.painted(line)), Clear(ClearType::UntilNewLine))?;
+            // Cleared before and not after: behind a full line the cursor stands on its last character.
+            queue!(out, MoveTo(0, row), Clear(ClearType::UntilNewLine), Print(self.painted(line)))?;
         }
         if let Some(below) = u16::try_from(lines.len()).ok().filter(|below| *below < height) {
             queue!(out, MoveTo(0, below), Clear(ClearType::FromCursorDown))?;
