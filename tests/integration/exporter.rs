@@ -53,6 +53,13 @@ impl Exporter {
         self.base.trim_start_matches("http://")
     }
 
+    /// Where it takes in OTLP over gRPC, if it was told to.
+    pub(crate) fn otlp_address(&mut self) -> String {
+        let line = self.process.line_with("taking in OTLP over gRPC", PATIENCE);
+        let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        address.expect("an address").trim_matches('"').to_owned()
+    }
+
     pub(crate) fn scrape(&self) -> Scrape {
         Scrape::parse(&get(&self.url("/metrics")).1)
     }

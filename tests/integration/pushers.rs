@@ -1,11 +1,19 @@
 //! A client that pushes as hard as it can, with bodies made to be large in memory: what the exporter takes stays bounded,
 //! and who pushes as one should is served meanwhile.
 
-use crate::{exporter::Exporter, process::pause};
+use crate::{
+    exporter::Exporter,
+    peers::directory,
+    process::{Process, pause},
+};
 use std::{thread, time::Duration};
 
 /// What the exporter may take beyond what it has idle.
 const MOST_BYTES: u64 = 40_000_000;
+/// The same of calls over gRPC, whose messages are at most half a megabyte and read one at a time.
+const MOST_BYTES_OF_CALLS: u64 = 10_000_000;
+/// Packing them takes seconds, and more of them on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Hostile clients at once; one address has six of eight seats.
 const CLIENTS: usize = 5;
 /// Requests of each of them, for each body.
@@ -101,4 +109,77 @@ fn a_hostile_client_takes_bounded_memory_and_leaves_room_for_others() {
     let peak = status(&exporter, "VmHWM");
     assert!(peak.saturating_sub(idle) <= MOST_BYTES, "{idle} bytes idle, {peak} at the peak");
     assert!(served.iter().all(|code| *code == 200), "{served:?}");
+}
+
+/// The same over gRPC, five calls at once, with what only gRPC has: frames of any length, and two hundred megabytes
+/// that are a fifth of one when they are packed. Prints the code of each call, in order of what was sent.
+const HOSTILE_CALLS: &str = r#"
+import os, sys, grpc
+from concurrent.futures import ThreadPoolExecutor
+
+path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+def field(number, content):
+    length, head = len(content), [number << 3 | 2]
+    while length >= 0x80:
+        head.append(length & 0x7f | 0x80)
+        length >>= 7
+    return bytes(head + [length]) + content
+
+bodies = [
+    ("nonsense", b"\xff" * 100_000, None),
+    ("of empty things", field(1, field(2, b"\x12\0" * 255_000)), None),
+    ("too long", bytes(600_000), None),
+    ("far too long", bytes(50_000_000), None),
+    ("too long when unpacked", bytes(200_000_000), grpc.Compression.Gzip),
+]
+def send(body):
+    name, content, packing = body
+    with grpc.insecure_channel(sys.argv[1], options=[("grpc.max_send_message_length", -1)]) as channel:
+        call = channel.unary_unary(path, request_serializer=None, response_deserializer=None)
+        try:
+            call(content, compression=packing, timeout=120)
+            return name, "OK"
+        except grpc.RpcError as error:
+            return name, error.code().name
+with ThreadPoolExecutor(5) as clients:
+    for name, code in clients.map(send, bodies):
+        print(f"{name}: {code}", flush=True)
+print("done", flush=True)
+"#;
+
+#[test]
+fn a_hostile_client_over_grpc_takes_bounded_memory_and_leaves_room_for_others() {
+    let flags = ["--collector.disable-defaults", "--collector.push", "--otlp.listen-address=127.0.0.1:0"];
+    let mut exporter = Exporter::start(&flags);
+    let address = exporter.otlp_address();
+    let url = exporter.url("/api/v1/samples");
+    let polite = || post(&url, "application/json", br#"{"target":"shop","area":"cache","bytes":5}"#);
+    assert_eq!((polite(), exporter.ticks() >= 0.0), (200, true));
+    let idle = status(&exporter, "VmRSS");
+    let mut hostile = Process::start(Process::command(directory().join("venv/bin/python")).args([
+        "-c",
+        HOSTILE_CALLS,
+        &address,
+    ]));
+    let told = thread::scope(|scope| {
+        let clients = scope.spawn(|| {
+            hostile.line_with("done", PATIENCE);
+            hostile.output()
+        });
+        while !clients.is_finished() {
+            assert_eq!(polite(), 200);
+            pause(Duration::from_millis(20));
+        }
+        clients.join().expect("its lines")
+    });
+    let codes = [
+        "nonsense: INVALID_ARGUMENT",
+        "of empty things: OK",
+        "too long: OUT_OF_RANGE",
+        "far too long: OUT_OF_RANGE",
+        "too long when unpacked: RESOURCE_EXHAUSTED",
+    ];
+    assert_eq!(told.lines().filter(|line| *line != "done").collect::<Vec<_>>(), codes);
+    let peak = status(&exporter, "VmHWM");
+    assert!(peak.saturating_sub(idle) <= MOST_BYTES_OF_CALLS, "{idle} bytes idle, {peak} at the peak");
 }

@@ -135,9 +135,7 @@ fn a_real_sdk_pushes_its_heap_over_http_and_grpc() {
     let configuration = "sampling: {interval: 200ms}\npush: {metrics: ['app\\.cache.*']}\n";
     let flags = ["--collector.disable-defaults", "--collector.push", "--otlp.listen-address=127.0.0.1:0"];
     let mut exporter = Exporter::start_configured(&scratch, configuration, &flags);
-    let line = exporter.process.line_with("taking in OTLP over gRPC", PATIENCE);
-    let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let address = address.expect("an address").trim_matches('"').to_owned();
+    let address = exporter.otlp_address();
     for (way, endpoint) in [("http", exporter.url("/v1/metrics")), ("grpc", address)] {
         let mut python = Process::command(directory().join("venv/bin/python"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {

@@ -235,9 +235,7 @@ fn only_who_is_known_pushes_by_grpc() {
     let hash = bcrypt::hash(PASSWORD, 5).expect("a hash");
     let web_file = format!("{SERVER}basic_auth_users:\n  alice: {hash}\n");
     let mut exporter = start_with(&scratch, &web_file, &["--otlp.listen-address=127.0.0.1:0"]);
-    let line = exporter.process.line_with("taking in OTLP over gRPC", PATIENCE);
-    let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let endpoint = format!("https://{}", address.expect("an address").trim_matches('"'));
+    let endpoint = format!("https://{}", exporter.otlp_address());
     let push = |who: &str| {
         let credentials = STANDARD.encode(who);
         let headers = format!("authorization=Basic%20{credentials},x-forwarded-for=192.0.2.7");
