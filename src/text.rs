@@ -79,7 +79,7 @@ impl fmt::Display for Change {
         if tenths < 1.0 {
             return f.write_str("0");
         }
-        if !bytes && tenths < 100.0 {
+        if !bytes && tenths < 100.0 && tenths % 10.0 != 0.0 {
             return write!(f, "{sign}{amount:.1} objects");
         }
         write!(f, "{sign}{}", Amount { value: amount, bytes })
@@ -223,6 +223,21 @@ mod tests {
     #[test]
     fn no_text_becomes_markup_in_markdown_either() {
         assert_eq!(Markdown("a|b_c\n<img>").to_string(), "a\\|b\\_c\u{fffd}\\<img\\>");
+    }
+
+    #[test]
+    fn a_change_has_its_sign_and_few_objects_a_digit_where_it_says_something() {
+        for (value, bytes, words) in [
+            (0.3, false, "+0.3 objects"),
+            (1.0, false, "+1 object"),
+            (-5.0, false, "−5 objects"),
+            (-1.5, false, "−1.5 objects"),
+            (37.4, false, "+37 objects"),
+            (0.01, false, "0"),
+            (1.2e6, true, "+1.2 MB"),
+        ] {
+            assert_eq!(Change { value, bytes }.to_string(), words);
+        }
     }
 
     #[test]

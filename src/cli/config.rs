@@ -285,7 +285,10 @@ fn refused(key: &str, error: &str) -> Failure {
 
 fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file)
-        .with_context(|| format!("cannot read {}", file.display()))
+        .with_context(|| {
+            let file = file.display();
+            format!("cannot read {file}; name another by --config.file, or begin it with `memleak_exporter config init {file}`")
+        })
         .map_err(Failure::Other)
 }
 

@@ -79,7 +79,8 @@ pub struct Amount {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.bytes {
-            return write!(f, "{:.0} objects", self.value);
+            let count = self.value.round();
+            return write!(f, "{count:.0} object{}", if count == 1.0 { "" } else { "s" });
         }
         let (scaled, unit) = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
             .into_iter()
@@ -206,5 +207,6 @@ mod tests {
         }
         assert_eq!(Amount { value: 999.0, bytes: true }.to_string(), "999 B");
         assert_eq!(Amount { value: 37.4, bytes: false }.to_string(), "37 objects");
+        assert_eq!(Amount { value: 0.6, bytes: false }.to_string(), "1 object");
     }
 }

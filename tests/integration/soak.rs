@@ -9,7 +9,7 @@ use std::{
     fs,
     io::Write as _,
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -127,6 +127,17 @@ fn configuration(dead: &str, reload: u32) -> String {
     )
 }
 
+/// The environment that the unit gives it, names and values.
+fn as_deployed() -> Vec<(String, String)> {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/memleak_exporter.service");
+    let unit = fs::read_to_string(unit).expect("our own unit");
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
+    let pairs = lines.flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('='));
+    let pairs: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    assert!(pairs.iter().any(|(name, _)| name == "MALLOC_MMAP_THRESHOLD_"), "{pairs:?}");
+    pairs
+}
+
 #[test]
 fn eight_hours_in_fast_motion_leave_no_trace_in_its_own_memory() {
     if std::env::var_os("MEMLEAK_TEST_LONG").is_none() {
@@ -141,7 +152,10 @@ fn eight_hours_in_fast_motion_leave_no_trace_in_its_own_memory() {
     let rootfs = format!("--path.rootfs={}", scratch.path.display());
     let text = configuration(&dead, 0);
     let storage = format!("--storage.path={}", scratch.path.join("remembered").display());
-    let exporter = Exporter::start_configured(&scratch, &text, &[&procfs, &rootfs, &storage]);
+    let file = format!("--config.file={}", scratch.write("memleak.yml", &text).display());
+    let mut command = Exporter::command();
+    let exporter =
+        Exporter::start_with(command.args([&file, &procfs, &rootfs, &storage]).envs(as_deployed()));
     let (mut held, mut slow, mut round) = (Vec::new(), Vec::new(), 0u32);
     let mut ticks = 0.0;
     while ticks < TICKS {

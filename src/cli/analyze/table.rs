@@ -9,8 +9,11 @@ use std::io::{self, Write};
 /// Spaces between two columns.
 const GAP: usize = 2;
 
-/// Writes one row for each series, its episodes below.
+/// Writes one row for each series, its episodes below; nothing where no series could be read.
 pub(super) fn write(out: &mut impl Write, summaries: &[Summary]) -> io::Result<()> {
+    if summaries.is_empty() {
+        return Ok(());
+    }
     let header = COLUMNS.map(|(name, _)| name.to_uppercase());
     let rows: Vec<[String; COLUMNS.len()]> =
         summaries.iter().map(|summary| words::row(summary).map(|cell| harmless(&cell))).collect();
