@@ -57,7 +57,7 @@ pub struct ListenOptions {
     pub max_requests: usize,
     /// `--web.max-streams`: clients of the live stream at once, 503 over it; 0 is no limit.
     pub max_streams: usize,
-    /// `--web.enable-lifecycle`: allow POST `/-/reload`, from loopback.
+    /// `--web.enable-lifecycle`: allow POST `/-/reload`, by whom the rule for changes admits.
     pub enable_lifecycle: bool,
     /// `--web.remote-read`: let clients beyond loopback read the page and the API too.
     pub remote_read: bool,

@@ -45,7 +45,7 @@ pub(super) struct ServeArguments {
     /// What all paths begin with; the path of the external URL by default.
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     route_prefix: Option<String>,
-    /// Allow a reload by POST to /-/reload, from this machine.
+    /// Allow a reload by POST to /-/reload, from this machine or by users whom the web file lets change something.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
     /// Show the page and the API to other machines too, without asking who they are. Metrics and health are always shown

@@ -2,8 +2,8 @@
 //!
 //! Without authentication only the machine itself is trusted: a client from beyond loopback gets the metrics and the
 //! two health checks, as from any exporter. The rest names programs and their troubles (the page) or changes
-//! something (the reload). Who has shown a password or a verified certificate may read everything, from wherever; to
-//! change something remains with the machine itself.
+//! something (the reload, samples at once). Who has shown a password or a verified certificate may read everything, from
+//! wherever; to change something remains with the machine itself, or with the users whom the web file names for it.
 //!
 //! Two things can make a stranger look like loopback, and both are refused. A reverse proxy on the same machine
 //! speaks for strangers, so a request that says it was forwarded counts as remote. A web page in a browser on the

@@ -42,7 +42,7 @@ pub(super) const ROOT: &str = "/api/";
 pub(super) const STREAM_PATH: &str = "/api/v1/stream";
 /// What begins the path of one area.
 const AREA_PREFIX: &str = "/api/v1/areas/";
-const OPENAPI: &str = include_str!("api/openapi.json");
+pub(super) const OPENAPI: &str = include_str!("api/openapi.json");
 /// A report carries its style sheet in itself, loads nothing, and nobody may frame it.
 const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Below this a compressed answer is hardly shorter.

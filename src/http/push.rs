@@ -31,8 +31,8 @@ pub(super) const NAME_MAX: usize = 128;
 const AREA_NAME_MAX: usize = 64;
 /// What an area's name may hold beside letters and digits.
 const AREA_PUNCTUATION: &str = "_-.:/";
-/// Sizes are exact up to here, which is 8 PiB.
-pub(super) const SIZE_MAX: f64 = 9_007_199_254_740_992.0;
+/// Every whole size is exact up to here, which is 8 PiB: 2^53 may be the next one, rounded.
+pub(super) const SIZE_MAX: f64 = 9_007_199_254_740_991.0;
 /// What the name of an area in objects adds to that of the same population in bytes.
 const ENTRIES: &str = "_entries";
 
@@ -156,11 +156,11 @@ fn push(written: Written) -> Result<Push, String> {
 fn pushed(area: Area, size: (&str, f64), limit: (&str, Option<f64>)) -> Result<Pushed, String> {
     let (key, size) = size;
     if !is_size(size) {
-        return Err(format!("\"{key}\" is {size}; write a number from 0 to 2^53"));
+        return Err(format!("\"{key}\" is {size}; write a number from 0 to 2^53 - 1"));
     }
     let (key, limit) = limit;
     if let Some(limit) = limit.filter(|limit| !is_size(*limit) || *limit <= 0.0) {
-        return Err(format!("\"{key}\" is {limit}; write a number above 0, up to 2^53, or leave it out"));
+        return Err(format!("\"{key}\" is {limit}; write a number above 0, up to 2^53 - 1, or leave it out"));
     }
     Ok(Pushed { area, size, limit })
 }
@@ -279,6 +279,26 @@ mod tests {
         assert_eq!(taken("[]"), Vec::<String>::new());
     }
 
+    /// The reader names all the keys that it knows when it meets another one.
+    #[test]
+    fn what_is_read_is_what_the_document_describes() {
+        let document: serde_json::Value = serde_json::from_str(crate::http::api::OPENAPI).unwrap();
+        let sample = &document["components"]["schemas"]["Sample"]["properties"];
+        let refusal = parse(br#"{"?":1}"#).unwrap_err();
+        let mut read: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();
+        read.sort_unstable();
+        assert_eq!(sample.as_object().unwrap().keys().collect::<Vec<_>>(), read);
+        assert_eq!(
+            (&sample["target"]["maxLength"], &sample["bytes"]["maximum"]),
+            (&NAME_MAX.into(), &((1_u64 << 53) - 1).into())
+        );
+        let body = &document["paths"]["/samples"]["post"]["requestBody"]["content"]["application/json"];
+        assert_eq!(body["schema"]["anyOf"][1]["maxItems"], SAMPLES_MAX);
+        for example in body["examples"].as_object().unwrap().values() {
+            assert!(parse(example["value"].to_string().as_bytes()).is_ok(), "{example}");
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         let check = |text: &str, part: &str| {
@@ -295,7 +315,7 @@ mod tests {
         check(&sample("\"bytes\":NaN"), "line 1 column");
         check(&sample("\"bytes\":1e999"), "number out of range");
         check(&sample("\"bytes\":-1"), "\"bytes\" is -1; write a number from 0");
-        check(&sample("\"bytes\":1e17"), "up to 2^53".trim_start_matches("up to "));
+        check(&sample("\"bytes\":1e17"), "to 2^53 - 1");
         check(&sample("\"entries\":1,\"limit\":0"), "\"entries_limit\" is 0; write a number above 0");
         check(&sample("\"bytes\":1,\"entries_limit\":5"), "no \"entries\"");
         check(&sample("\"limit\":1"), "a limit of entries");

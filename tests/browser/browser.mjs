@@ -25,11 +25,12 @@ export async function start() {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** A page of its own memory, at a size and in a theme of the system. */
-export async function open(browser, url, { size = "desktop", theme = "light", ...more } = {}) {
+/** A page of its own memory, at a size and in a theme of the system; `before` prepares it before it is loaded. */
+export async function open(browser, url, { size = "desktop", theme = "light", before = () => {}, ...more } = {}) {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, ...more });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
+  await before(page);
   await page.goto(url);
   return page;
 }

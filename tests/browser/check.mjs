@@ -22,6 +22,8 @@ const steps = [
   listensToTheStream,
   opensByKeyboard,
   showsForecastAndAdvice,
+  showsAnotherRange,
+  samplesNow,
   goesBackToTheRow,
   searches,
   switchesTheme,
@@ -30,7 +32,15 @@ const steps = [
 try {
   const page = await watched(await open(browser, base));
   for (const step of steps) await told(step, page);
-  for (const step of [worksWithoutScripts, framesTheWidgetAlone, isAccessible]) await told(step);
+  const alone = [
+    drawsThePastAtOnce,
+    knowsMoreThanItWasTold,
+    pollsWhereThereIsNoStream,
+    worksWithoutScripts,
+    framesTheWidgetAlone,
+    isAccessible,
+  ];
+  for (const step of alone) await told(step);
   assert.deepEqual(complaints, []);
 } finally {
   await browser.close();
@@ -60,7 +70,6 @@ async function risesToTheTop(page) {
   await first.and(page.locator('[data-state="confirmed"]')).filter({ hasText: leaking }).waitFor({ timeout: PATIENCE_MS });
   assert.match(await page.locator(".headline").innerText(), /leaks? confirmed/);
   assert.ok((await page.locator(".headline").innerText()).includes(leaking));
-  await page.waitForFunction(() => document.querySelector(".spark-line").points.length > 2);
   for (const column of ["Growth", "Confidence", "Time to limit", "Pattern"]) {
     assert.match(await first.locator(`[data-label="${column}"]`).innerText(), /\w/, column);
   }
@@ -106,6 +115,56 @@ async function showsForecastAndAdvice(page) {
   assert.match(await page.locator(".target").innerText(), /The floor rose .+ steps going up/);
   await page.getByText("Which part grows").waitFor();
   assert.match(await page.locator("section", { hasText: "Episodes" }).innerText(), /open/);
+}
+
+async function showsAnotherRange(page) {
+  const caption = page.locator(".target figcaption").first();
+  assert.match(await caption.innerText(), /Remembered since .+ Suspected at .+, confirmed at /);
+  const range = page.getByLabel("How much of the past");
+  const shown = [];
+  const widths = await range.locator("option").evaluateAll((options) => options.map(({ value }) => value).filter(Boolean));
+  assert.ok(widths.length > 2, `${widths}: several resolutions`);
+  for (const width of widths) {
+    await range.selectOption(width);
+    await caption.filter({ hasText: new RegExp(`in \\d+ steps of ${Number(Number(width).toFixed(1))} s`) }).waitFor();
+    shown.push(await page.locator(".chart canvas").first().evaluate((canvas) => canvas.toDataURL()));
+  }
+  assert.equal(new Set(shown).size, widths.length, "each range is another picture");
+  await page.locator(".target h2").focus();
+  await page.keyboard.press("r");
+  assert.equal(await range.inputValue(), "", "behind the last one comes that of the page");
+  await page.keyboard.press("r");
+  assert.equal(await range.inputValue(), widths[0], "and then the first one");
+  await range.selectOption("");
+}
+
+async function samplesNow(page) {
+  const known = complaints.length;
+  const button = page.getByRole("button", { name: "Sample now" });
+  const outcome = page.locator(".outcome");
+  await button.click();
+  await outcome.filter({ hasText: /^Samples were taken: tick [\d,]+\.$/ }).waitFor();
+  assert.equal(await button.evaluate((node) => node === document.activeElement), true, "the focus stays");
+  // At most once a second: one of several in a row is too soon.
+  const isTooSoon = async () => (await outcome.innerText()).includes("No samples were taken. Samples were taken less than a second ago.");
+  for (let tries = 0; !(await isTooSoon()); tries += 1) {
+    assert.ok(tries < 50, `the last was: ${await outcome.innerText()}`);
+    const answered = page.waitForResponse((response) => response.url().endsWith("/api/v1/sample"));
+    await button.click();
+    await answered;
+    await outcome.filter({ hasNotText: "Taking samples" }).waitFor();
+  }
+  // Who asks through a proxy is not this machine.
+  await page.route("**/api/v1/sample", (route) => {
+    route.continue({ headers: { ...route.request().headers(), "x-forwarded-for": "192.0.2.7" } });
+  });
+  await button.click();
+  await outcome.and(page.locator(".refused")).filter({ hasText: "No samples were taken. Only this machine may change anything" }).waitFor();
+  assert.deepEqual(await faultsOf(page), []);
+  await page.unroute("**/api/v1/sample");
+  await page.locator(".target h2").focus();
+  const refusals = complaints.splice(known); // A browser says so too.
+  assert.ok(refusals.every((words) => /status of (429|403)/.test(words)), `${refusals}`);
 }
 
 /** How many colours are on the first chart. */
@@ -172,6 +231,56 @@ async function saysWhenNobodyAnswers(page) {
   await page.context().setOffline(false);
   await page.locator(".notice").waitFor({ state: "hidden" });
   complaints.splice(known); // A browser says so too.
+}
+
+/** Whoever opens it sees the past in the first picture of the list. */
+async function drawsThePastAtOnce() {
+  const before = (page) =>
+    page.addInitScript(() => {
+      const watcher = new MutationObserver(() => {
+        const lines = [...document.querySelectorAll(".areas tbody tr .spark-line")];
+        if (lines.length === 0) return;
+        window.firstLines = lines.map((line) => line.getAttribute("d").split(/[ML]/).length - 1);
+        watcher.disconnect();
+      });
+      watcher.observe(document, { childList: true, subtree: true });
+    });
+  const list = await watched(await open(browser, base, { before }));
+  const lines = await (await list.waitForFunction(() => window.firstLines)).jsonValue();
+  assert.ok(lines.length >= 3 && lines.every((points) => points > 10), `points of the first lines: ${lines}`);
+  await list.context().close();
+}
+
+/** A target's chart has more of the past than the page was told of sizes since it was opened. */
+async function knowsMoreThanItWasTold() {
+  let sizes = 0;
+  const counted = (page) => page.on("response", (response) => (sizes += Number(response.url().includes("/api/v1/areas?"))));
+  const target = await watched(await open(browser, pageOf(base, "process", leaking), { before: counted }));
+  await drawn(target);
+  const words = await target.locator(".chart").first().getAttribute("aria-label");
+  const steps = Number(/in (\d+) steps/.exec(words)?.[1]);
+  assert.ok(steps > 10 && steps > sizes, `${words}, and ${sizes} sizes were told`);
+  const stack = await target.locator(".chart").nth(1).getAttribute("aria-label");
+  assert.match(stack, /^Now: .*anon .+; shown for .+ Only what is judged is remembered: files and shared is drawn since/);
+  await target.context().close();
+}
+
+async function pollsWhereThereIsNoStream() {
+  const before = (page) =>
+    page.addInitScript(() => {
+      window.WebSocket = class extends EventTarget {
+        constructor() {
+          super();
+          setTimeout(() => this.dispatchEvent(new Event("close")));
+        }
+      };
+    });
+  const page = await watched(await open(browser, pageOf(base, "process", leaking), { before }));
+  await page.locator(".pulse.polling").filter({ hasText: /^sampled/ }).waitFor();
+  const size = () => page.locator(".target .tiles dd").first().innerText();
+  const first = await size();
+  await page.waitForFunction((old) => document.querySelector(".target .tiles dd").innerText !== old, first);
+  await page.context().close();
 }
 
 async function worksWithoutScripts() {

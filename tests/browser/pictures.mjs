@@ -5,8 +5,8 @@
 import { drawn, open, pageOf, start } from "./browser.mjs";
 
 const [base, target, directory] = process.argv.slice(2);
-/** So long the page watches before a picture, in milliseconds: trends need some points. */
-const WATCHED_MS = 120_000;
+/** So long the page is looked at before a picture, in milliseconds: what is not judged has no past. */
+const WATCHED_MS = 20_000;
 
 const PICTURES = [
   ["page.png", "/", "desktop", "light", false],

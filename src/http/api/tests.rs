@@ -28,7 +28,7 @@ use serde_json::Value;
 use std::{fs, path::Path, sync::Arc};
 
 /// What is documented and not answered from a snapshot.
-const ELSEWHERE: [&str; 5] = ["/stream", "/sample", "/forget", "/profiles", "/profiles/{id}/end"];
+const ELSEWHERE: [&str; 6] = ["/stream", "/sample", "/samples", "/forget", "/profiles", "/profiles/{id}/end"];
 const NOW: f64 = 1_772_000_000.0;
 
 fn target(kind: Kind, name: &str, areas: Vec<AreaView>) -> TargetView {
@@ -271,6 +271,7 @@ fn changes() -> Vec<(&'static str, Value)> {
         ("ProfileEnded", ended),
         ("Sampled", serde_json::json!({ "tick": 1 })),
         ("Forgotten", serde_json::json!({ "areas": 1 })),
+        ("Taken", serde_json::json!({ "taken": 1 })),
     ]
 }
 

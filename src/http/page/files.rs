@@ -44,6 +44,7 @@ static FILES: &[File] = files! {
     "history.js" SCRIPT "app/history.js"
     "keys.js" SCRIPT "app/keys.js"
     "list.js" SCRIPT "app/list.js"
+    "past.js" SCRIPT "app/past.js"
     "source.js" SCRIPT "app/source.js"
     "spark.js" SCRIPT "app/spark.js"
     "target.js" SCRIPT "app/target.js"

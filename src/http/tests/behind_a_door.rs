@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::web::{ClientPolicy, Rate, Reading, Tls, Web};
-use hyper::header::{HeaderValue, STRICT_TRANSPORT_SECURITY, X_FRAME_OPTIONS};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, STRICT_TRANSPORT_SECURITY, X_FRAME_OPTIONS};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, crypto::ring};
 use std::{
@@ -77,8 +77,12 @@ impl WebFile {
     }
 
     fn serve(&self) -> Server {
+        self.serve_with(&ListenOptions::default())
+    }
+
+    fn serve_with(&self, options: &ListenOptions) -> Server {
         let shown = Shown { tick: 1, body: "a 1\n".into(), ..Shown::default() };
-        Server::start_behind(self.door(), &ListenOptions::default(), Limits::default(), shown)
+        Server::start_behind(self.door(), options, Limits::default(), shown)
     }
 }
 
@@ -129,18 +133,21 @@ fn where_there_are_users_every_request_needs_one() {
 fn where_the_file_says_who_may_change_something_nobody_else_does() {
     let web = Web { changers: BTreeSet::from(["alice".to_owned()]), ..with_users() };
     let file = WebFile::new("changers", web);
-    let server = file.serve();
+    let server = file.serve_with(&ListenOptions { enable_lifecycle: true, ..ListenOptions::default() });
     let body = with_body("application/json", "");
     let change = |headers: &str, expected: &str| {
         server.check("POST /api/v1/sample", &format!("{RIGHT}{headers}{body}"), &[expected]);
     };
     change(FROM_AFAR, "200 OK");
+    let reload = |expected: &[&str]| server.check("POST /-/reload", &format!("{RIGHT}{FROM_AFAR}"), expected);
+    reload(&["200 OK", "was reloaded"]);
     change("Origin: https://evil.example\r\n", "403 Forbidden");
     let others = BTreeSet::from(["bob".to_owned()]);
     let mut both = with_users();
     both.users.insert("bob".into(), bcrypt::hash("b", 4).unwrap());
     file.becomes(Ok(Web { changers: others, ..both }));
     change("", "This user may not change anything");
+    reload(&["403 Forbidden", "This user may not change anything"]);
     // A file that names nobody any more is only half written.
     file.becomes(Ok(with_users()));
     change("", "This user may not change anything");
@@ -171,6 +178,18 @@ fn headers_of_the_file_are_on_each_answer_and_stand_before_those_of_the_page() {
         server.check("GET /", who, &expected);
     }
     assert!(!server.ask("GET /", RIGHT).contains("DENY"));
+}
+
+#[test]
+fn a_policy_of_the_file_says_who_may_frame_the_widget() {
+    let policy = "default-src 'none'; script-src 'self'; frame-ancestors https://intranet.example";
+    let headers = vec![(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))];
+    let file = WebFile::new("frames", Web { headers, ..Web::default() });
+    let server = file.serve();
+    for line in ["GET /widget", "GET /"] {
+        server.check(line, "", &["200 OK", &format!("content-security-policy: {policy}\r\n")]);
+        assert_eq!(server.ask(line, "").matches("frame-ancestors").count(), 1, "{line}: one policy, not two");
+    }
 }
 
 #[test]

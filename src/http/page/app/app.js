@@ -5,6 +5,7 @@ import { element, say } from "./dom.js";
 import { History } from "./history.js";
 import { bindKeys } from "./keys.js";
 import { List, addressOf } from "./list.js";
+import { Kept, periodOf } from "./past.js";
 import { Refusal, Source, Stream } from "./source.js";
 import { TargetPage } from "./target.js";
 import { moment, span } from "./words.js";
@@ -14,6 +15,10 @@ const POLL_MS = 5_000;
 const POLL_LIVE_MS = 30_000;
 /** News come with each tick, which may be many a second. */
 const NEWS_MS = 1_000;
+/** Lines of many areas change little in so many seconds, what is known of one in fewer. */
+const [LINES_SECONDS, LEVELS_SECONDS] = [20, 10];
+/** How long the page says what came of a control. */
+const OUTCOME_MS = 15_000;
 const ROWS_STEP = 100;
 /** So many the exporter gives at once. */
 const LIMIT_MAX = 1000;
@@ -24,20 +29,24 @@ class App {
     this.source = new Source(this.root);
     this.main = document.querySelector("main");
     this.history = new History();
+    this.trends = new Kept(this.source, LINES_SECONDS);
+    this.layers = new Kept(this.source, LINES_SECONDS);
+    this.levels = new Kept(this.source, LEVELS_SECONDS);
     this.order = "worst";
     this.rowsMax = ROWS_STEP;
     this.query = "";
     this.list = new List({ onOrder: (order) => this.sort(order), onMore: () => this.showMore() });
-    this.targetPage = new TargetPage();
+    this.targetPage = new TargetPage({ onRange: () => this.refresh() });
     this.pulse = element("span", { class: "pulse" });
     this.notice = element("div", { class: "notice", role: "alert", hidden: true });
     this.search = searchField((text) => this.find(text));
     this.sampleButton = element("button", { type: "button", hidden: true, click: () => this.sample() }, "Sample now");
+    this.outcome = element("p", { class: "outcome", role: "status" });
     this.stream = new Stream(this.root, { onNews: () => this.news(), onChange: () => this.plan() });
   }
 
   start() {
-    const bar = element("div", { class: "bar" }, this.search, this.pulse, this.sampleButton, themeButton());
+    const bar = element("div", { class: "bar" }, this.search, this.pulse, this.sampleButton, themeButton(), this.outcome);
     document.querySelector("header").append(bar);
     this.main.before(this.notice);
     bindKeys(this);
@@ -87,10 +96,12 @@ class App {
 
   async refreshList() {
     const query = { sort: this.order };
-    const areas = this.query || this.rowsMax > LIMIT_MAX
+    const isLong = this.query || this.rowsMax > LIMIT_MAX;
+    const areas = isLong
       ? this.source.all("areas", "areas", query)
       : this.source.get("areas", { ...query, limit: this.rowsMax });
-    const [status, found] = await Promise.all([this.source.get("status"), areas]);
+    const trends = this.trends.bring("sparklines", { ...query, limit: isLong ? LIMIT_MAX : this.rowsMax });
+    const [status, found] = await Promise.all([this.source.get("status"), areas, trends]);
     this.remember(found.areas, found.taken_at);
     if (this.place) return;
     this.last = { status, areas: found.areas, hasMore: hasMore(found), now: found.taken_at };
@@ -100,7 +111,7 @@ class App {
 
   showList() {
     const { order, query, rowsMax, history } = this;
-    this.list.show({ ...this.last, order, query, rowsMax, history });
+    this.list.show({ ...this.last, order, query, rowsMax, history, lines: this.trends.lines() });
   }
 
   async refreshTarget({ kind, target, id }) {
@@ -113,7 +124,11 @@ class App {
     this.remember(found.areas, found.taken_at);
     const chosen = found.areas.find((area) => area.id === id) ?? found.areas[0];
     if (targets.targets.length === 0 || !chosen) throw new Refusal(404, GONE);
-    const detail = await this.source.get(`areas/${chosen.id}`);
+    const path = `areas/${chosen.id}`;
+    const [detail] = await Promise.all([this.source.get(path), this.levels.bring(`${path}/history`)]);
+    const levels = this.levels.levelsOf(chosen);
+    const period = periodOf(this.targetPage.levelOf(levels, detail.area, found.taken_at));
+    await this.layers.bring("sparklines", { ...own, sort: "size", period });
     if (addressOf(this.place ?? {}) !== addressOf({ kind, target, id })) return;
     this.targetPage.show({
       target: targets.targets[0],
@@ -121,6 +136,8 @@ class App {
       detail,
       episodes: episodes.episodes.filter((episode) => episode.kind === kind && episode.target === target),
       history: this.history,
+      levels,
+      lines: this.layers.lines(),
       now: found.taken_at,
     });
     this.present(this.targetPage.node, `${target} – memleak_exporter`);
@@ -239,15 +256,26 @@ class App {
   }
 
   async sample() {
-    this.sampleButton.disabled = true;
+    if (this.isSampling) return; // Not disabled, which would take the focus away.
+    this.isSampling = true;
+    this.tell("Taking samples…");
     try {
-      await this.source.ask("POST", "sample");
-      await this.refresh();
+      const { tick } = await this.source.post("sample");
+      this.tell(`Samples were taken: tick ${tick.toLocaleString("en")}.`);
+      this.refresh();
     } catch (error) {
-      this.notice.hidden = false;
-      say(this.notice, `${error.message} ${error.help ?? ""}`.trim());
+      const why = error instanceof Refusal ? `${error.message} ${error.help}` : "The exporter does not answer.";
+      this.tell(`No samples were taken. ${why}`.trim(), true);
     }
-    this.sampleButton.disabled = false;
+    this.isSampling = false;
+  }
+
+  /** Says for a while what came of a control. */
+  tell(words, isRefused = false) {
+    clearTimeout(this.outcomeTimer);
+    say(this.outcome, words);
+    this.outcome.classList.toggle("refused", isRefused);
+    this.outcomeTimer = setTimeout(() => say(this.outcome, ""), OUTCOME_MS);
   }
 }
 

@@ -1,4 +1,5 @@
-// What this page has seen of each area: a bounded memory in the browser, since the exporter keeps no pictures.
+// What this page has seen of each area, in a bounded memory: the newest, and all of what is not judged, of which the exporter
+// itself remembers nothing.
 
 const POINTS_MAX = 240;
 const AREAS_MAX = 400;

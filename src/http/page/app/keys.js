@@ -7,6 +7,7 @@ const KEYS = [
   ["j, k", "next and previous area"],
   ["Enter", "open it"],
   ["Escape", "back, or end the search"],
+  ["r", "another range of the past, on a target's page"],
   ["?", "this list"],
 ];
 
@@ -39,7 +40,7 @@ function typingAction(app, { key, target }) {
 function action(app, key, help) {
   if (key === "/") return () => app.search.select();
   if (key === "?") return () => help.showModal();
-  if (app.place) return key === "Escape" ? () => app.leave() : null;
+  if (app.place) return { r: () => app.targetPage.nextRange(), Escape: () => app.leave() }[key] ?? null;
   return { j: () => app.list.step(1), k: () => app.list.step(-1), Escape: () => app.clear() }[key] ?? null;
 }
 

@@ -1,6 +1,7 @@
 // All areas, what matters most at the top.
 
 import { arrange, element, name, say } from "./dom.js";
+import { upToNow } from "./past.js";
 import { redraw, sparkline } from "./spark.js";
 import { answer, badge, classOf, countWords, growth, moodOf, ofLimit, patternOf, severity, timeToLimit } from "./verdict.js";
 import { amount, plural, share } from "./words.js";
@@ -58,7 +59,7 @@ export class List {
     const areas = state.areas.filter((area) => isShown(area, state.query));
     const shown = areas.slice(0, state.rowsMax);
     for (const id of [...this.rows.keys()]) if (!shown.some((area) => area.id === id)) this.rows.delete(id);
-    arrange(this.body, shown.map((area) => this.row(area, state.history)));
+    arrange(this.body, shown.map((area) => this.row(area, upToNow(state.lines.get(area.id), state.history.of(area.id)))));
     this.body.parentNode.hidden = shown.length === 0;
     this.showEnd(state, areas.length, shown.length);
   }
@@ -87,10 +88,10 @@ export class List {
     say(this.note, isAll ? "" : `The first ${plural(shown, "area")}.`);
   }
 
-  row(area, history) {
+  row(area, past) {
     let row = this.rows.get(area.id);
     if (!row) this.rows.set(area.id, (row = newRow(area)));
-    fill(row, area, history);
+    fill(row, area, past);
     return row.node;
   }
 
@@ -176,7 +177,7 @@ function newRow(area) {
   return { node, parts };
 }
 
-function fill({ node, parts }, area, history) {
+function fill({ node, parts }, area, past) {
   const state = classOf(area);
   if (node.dataset.state !== state) {
     node.dataset.state = state;
@@ -189,5 +190,5 @@ function fill({ node, parts }, area, history) {
   say(parts.confidence, share(area.finding?.confidence));
   say(parts.time, timeToLimit(area));
   say(parts.pattern, patternOf(area));
-  redraw(parts.spark, history.of(area.id));
+  redraw(parts.spark, past);
 }

@@ -1,6 +1,8 @@
 // Asks the exporter's API, and listens to its stream where there is one.
 
 const PATIENCE_MS = 10_000;
+/** Taking samples takes a tick. */
+const PATIENCE_CHANGE_MS = 20_000;
 const PAGE = 1000;
 const PAGES_MAX = 10;
 const RETRY_MS = [2_000, 60_000];
@@ -28,18 +30,20 @@ export class Source {
 
   /** An answer of the API. Throws a Refusal, or another error where nobody answers. */
   async get(path, query = {}) {
-    return this.ask("GET", path, query);
-  }
-
-  async ask(method, path, query = {}) {
     const known = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
     const text = new URLSearchParams(known).toString();
-    const response = await fetch(`${this.root}api/v1/${path}${text ? `?${text}` : ""}`, {
-      method,
-      headers: { accept: "application/json" },
-      cache: "no-store",
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    });
+    return this.ask(`${path}${text ? `?${text}` : ""}`, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  }
+
+  /** Has something done, which the exporter takes as JSON alone: no page of another origin can send that unasked. */
+  async post(path) {
+    const headers = { "content-type": "application/json" };
+    return this.ask(path, { method: "POST", headers, body: "{}", signal: AbortSignal.timeout(PATIENCE_CHANGE_MS) });
+  }
+
+  async ask(path, { headers, ...how }) {
+    const accepting = { accept: "application/json", ...headers };
+    const response = await fetch(`${this.root}api/v1/${path}`, { ...how, headers: accepting, cache: "no-store" });
     const told = Date.parse(response.headers.get("date"));
     if (told) this.ahead = (Date.now() - told) / 1000;
     if (!response.ok) throw new Refusal(response.status, await problemOf(response));

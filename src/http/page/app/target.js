@@ -1,8 +1,9 @@
 // One target: what is found of it, where that leads, why, and what to do next.
 
-import { AreaChart, StackChart } from "./chart.js";
+import { AreaChart, StackChart, stepWords } from "./chart.js";
 import { become, element, name, say } from "./dom.js";
 import { addressOf } from "./list.js";
+import { continued, levelFor, rowsOf } from "./past.js";
 import {
   answer, badge, classOf, growth, growthInterval, limitWords, ofLimit, patternOf, severity, timeInterval, timeToLimit,
 } from "./verdict.js";
@@ -11,19 +12,25 @@ import { NOTHING, amount, moment, pace, plain, plural, sentence, share, span } f
 /** Areas that hold what others hold too, and so belong in no sum. */
 const TOTALS = new Set(["rss", "rss_peak", "usage", "peak", "heap_after_gc"]);
 /** Parts of another area of their kind. */
-const WITHIN = { cgroup: new Set(["shmem", "slab", "swap"]), process: new Set(["swap"]), host: new Set() };
+const WITHIN = { cgroup: new Set(["shmem", "slab", "swap"]), process: new Set(["swap"]), host: new Set(["swap"]) };
 const LAYERS_MAX = 6;
 const EPISODES_MAX = 20;
 
+/** The choice of a range that is left to the page. */
+const AUTOMATIC = "";
+
 export class TargetPage {
-  constructor() {
+  /** @param hooks onRange() */
+  constructor({ onRange }) {
     this.reach = undefined;
+    this.onRange = onRange;
     this.head = element("div", { class: "target-head" });
     this.figures = element("dl", { class: "tiles" });
     this.tabs = element("nav", { class: "tabs", "aria-label": "Areas with a verdict" });
     this.chart = new AreaChart();
     this.stack = new StackChart();
-    this.range = element("button", { type: "button", hidden: true, click: () => this.switchRange() });
+    this.ahead = element("button", { type: "button", hidden: true, click: () => this.switchAhead() });
+    this.range = element("select", { "aria-label": "How much of the past", hidden: true, change: () => this.takeRange() });
     this.advice = element("ol", { class: "advice" });
     this.why = element("div");
     this.sections = Object.fromEntries(["areas", "parts", "episodes"].map((key) => [key, element("div")]));
@@ -38,7 +45,7 @@ export class TargetPage {
       element(
         "div",
         { class: "columns" },
-        panel("Size and forecast", this.range, this.chart.node),
+        panel("Size and forecast", element("div", { class: "tools" }, this.range, this.ahead), this.chart.node),
         element("div", {}, panel("What to do", this.advice), panel("Why", this.why)),
       ),
       this.stackPanel,
@@ -46,7 +53,10 @@ export class TargetPage {
     );
   }
 
-  /** @param state what the page knows: target, areas, detail (of the chosen area), episodes, history, now */
+  /**
+   * @param state what the page knows: target, areas, detail (of the chosen area), its levels, lines (of all areas, by id),
+   *   episodes, history (what the page has seen), now
+   */
   show(state) {
     this.state = state;
     const { area } = state.detail;
@@ -101,18 +111,50 @@ export class TargetPage {
   }
 
   showCharts(state, area) {
-    const { now, target } = state;
-    const view = { points: pointsOf(state, area), now, reachLimit: this.reach, members: target.members };
+    const { now, target, levels, history } = state;
+    this.showRanges(levels);
+    const level = this.levelOf(levels, area, now);
+    const { rows, end } = level ? rowsOf(levels, level) : { rows: [], end: -Infinity };
+    const points = history.of(area.id).filter(([at]) => at > end);
+    const episodes = state.episodes.filter(({ area_id: id }) => id === area.id);
+    const view = { rows, points, levels, level, episodes, now, reachLimit: this.reach, members: target.members };
     const look = this.chart.show(area, view);
-    this.range.hidden = !look.canReach;
+    this.ahead.hidden = !look.canReach;
     this.reaches = look.reaches;
-    say(this.range, look.reaches ? "Show the near future" : "Show until the limit");
+    say(this.ahead, look.reaches ? "Show the near future" : "Show until the limit");
     const layers = layersOf(state);
     this.stackPanel.hidden = layers.length < 2;
-    if (layers.length > 1) this.stack.show(layers, state.now);
+    if (layers.length > 1) this.stack.show(layers, now);
   }
 
-  switchRange() {
+  /** The level of the range that is chosen, if this area has it. */
+  levelOf(levels, area, now) {
+    return levelFor(levels, area, Number(this.range.value), now);
+  }
+
+  showRanges(levels) {
+    this.range.hidden = levels.length < 2;
+    const chosen = this.range.value;
+    const ranges = levels.map(({ width_seconds: width, buckets }) => {
+      const seconds = buckets.at(-1).at + width - buckets[0].at;
+      return element("option", { value: width }, `${span(seconds)}, in steps of ${stepWords(width)}`);
+    });
+    become(this.range, [element("option", { value: AUTOMATIC }, "Past: automatic"), ...ranges]);
+    this.range.value = levels.some(({ width_seconds: width }) => String(width) === chosen) ? chosen : AUTOMATIC;
+  }
+
+  nextRange() {
+    this.range.selectedIndex = (this.range.selectedIndex + 1) % this.range.options.length;
+    this.takeRange();
+  }
+
+  /** Whoever chooses a range wants to see it: a far limit would press it into a corner. */
+  takeRange() {
+    this.reach = undefined;
+    this.onRange();
+  }
+
+  switchAhead() {
     this.reach = !this.reaches;
     this.showCharts(this.state, this.state.detail.area);
   }
@@ -188,22 +230,17 @@ function titleOf(area) {
   return area.pid === null ? area.area : `${area.area} of pid ${area.pid}`;
 }
 
-/** The past of an area: what the exporter tells, or else what this page has seen. */
-function pointsOf({ detail, history }, area) {
-  const told = detail.area.id === area.id ? detail.history : null;
-  return told?.length > 1 ? told : history.of(area.id);
-}
-
-/** What adds up to the whole, the largest at the bottom. */
-function layersOf(state) {
-  const { target, areas, history } = state;
+/** What adds up to the whole: what has a past at the bottom, and of that the largest. */
+function layersOf({ target, areas, history, lines }) {
   const within = WITHIN[target.kind] ?? new Set();
   const whole = areas.filter((area) => area.unit === "bytes" && !TOTALS.has(area.area) && !within.has(area.area));
-  const layers = whole.filter((area) => area.size > 0).map((area) => ({ name: titleOf(area), points: history.of(area.id), size: area.size }));
+  const layers = whole.filter((area) => area.size > 0).map((area) => {
+    const [line, seen] = [lines.get(area.id), history.of(area.id)];
+    return { name: titleOf(area), size: area.size, points: continued(line, seen), isRemembered: Boolean(line) };
+  });
   if (target.kind === "process") layers.push(...filesOf(areas, history));
   return layers
-    .filter(({ points }) => points.length > 1)
-    .sort((one, other) => other.size - one.size)
+    .sort((one, other) => other.isRemembered - one.isRemembered || other.size - one.size)
     .slice(0, LAYERS_MAX);
 }
 
@@ -218,7 +255,7 @@ function filesOf(areas, history) {
     const swapped = at(swap, index - counted);
     return [moment, Math.max(size + swapped - at(anon, index - counted), 0)];
   });
-  return [{ name: "files and shared", points, size: rss.size - anon.size }];
+  return [{ name: "files and shared", size: Math.max(rss.size - anon.size, 0), points, isRemembered: false }];
 }
 
 function tableOf(title, columns, rows, note = "") {
