@@ -9,7 +9,6 @@ pub(super) mod weights;
 use super::{features::ALL_FEATURES, finding::Pattern};
 use serde::{Deserialize, Serialize};
 use serde_big_array::BigArray;
-use std::sync::LazyLock;
 
 /// Questions of a tree.
 const DEPTH: usize = 6;
@@ -104,15 +103,14 @@ fn vote((leaf, votes): (&u8, &[i16; LEAVES])) -> i32 {
 /// together. So nobody asks the others: less than half as many steps as going from tree to tree, and none that depends
 /// on the one before (the idea of Lucchese and others, `QuickScorer`, SIGIR 2015).
 struct Answers {
-    /// For each feature its slice of `ends`.
     features: [Borders; ALL_FEATURES],
     /// For each border where its questions end in `marks`.
-    ends: Box<[u16]>,
-    marks: Box<[Mark]>,
+    ends: [u16; BORDERS],
+    marks: [Mark; weights::QUESTIONS.len()],
 }
 
 /// Where a feature's borders are.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Borders {
     /// Where its questions begin.
     first_mark: u16,
@@ -127,25 +125,71 @@ struct Mark {
     bit: u8,
 }
 
-static ANSWERS: LazyLock<Answers> = LazyLock::new(Answers::of_table);
+/// Borders of all features.
+const BORDERS: usize = {
+    let (mut borders, mut features) = (0, weights::BORDERS.as_slice());
+    while let Some((feature, others)) = features.split_first() {
+        borders += feature.len();
+        features = others;
+    }
+    borders
+};
+const ANSWERS: &Answers = &Answers::of_table();
 
 impl Answers {
-    fn of_table() -> Self {
-        let mut asked: Vec<(Question, Mark)> = Vec::with_capacity(weights::QUESTIONS.len());
-        for (tree, questions) in (0u16..).zip(weights::QUESTIONS.as_chunks::<DEPTH>().0) {
-            asked.extend(
-                (0..).zip(questions).map(|(bit, question)| (*question, Mark { tree, bit: 1 << bit })),
-            );
+    /// Sorts the questions by counting them, while the program is compiled.
+    #[expect(clippy::indexing_slicing, reason = "what is out of bounds does not compile")]
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 65,536 of each")]
+    const fn of_table() -> Self {
+        let mut features = [Borders { first_mark: 0, first_border: 0 }; ALL_FEATURES];
+        let (mut feature, mut border) = (0, 0);
+        while feature < ALL_FEATURES {
+            features[feature].first_border = border as u16;
+            border += weights::BORDERS[feature].len();
+            feature += 1;
         }
-        asked.sort_by_key(|(question, _)| *question);
-        let below = |question: Question| position(asked.partition_point(|(known, _)| *known < question));
-        let mut features = [Borders::default(); ALL_FEATURES];
-        let mut ends = Vec::new();
-        for ((feature, slot), borders) in (0..).zip(&mut features).zip(weights::BORDERS) {
-            *slot = Borders { first_mark: below((feature, 0)), first_border: position(ends.len()) };
-            ends.extend((1..=u8::MAX).take(borders.len()).map(|next| below((feature, next))));
+        // How many ask at each border, and then where their marks begin, and then, when all are placed, where they end.
+        let mut ends = [0; BORDERS];
+        let mut number = 0;
+        while number < weights::QUESTIONS.len() {
+            if let Some(border) = Self::border_of(weights::QUESTIONS[number], &features) {
+                ends[border] += 1;
+            }
+            number += 1;
         }
-        Self { features, ends: ends.into(), marks: asked.into_iter().map(|(_, mark)| mark).collect() }
+        let (mut border, mut begin) = (0, 0);
+        while border < BORDERS {
+            (ends[border], begin) = (begin, begin + ends[border]);
+            border += 1;
+        }
+        let mut feature = 0;
+        while feature < ALL_FEATURES {
+            let first = features[feature].first_border as usize;
+            features[feature].first_mark = if first < BORDERS { ends[first] } else { begin };
+            feature += 1;
+        }
+        let mut marks = [Mark { tree: 0, bit: 0 }; weights::QUESTIONS.len()];
+        let mut number = 0;
+        while number < weights::QUESTIONS.len() {
+            if let Some(border) = Self::border_of(weights::QUESTIONS[number], &features) {
+                marks[ends[border] as usize] =
+                    Mark { tree: (number / DEPTH) as u16, bit: 1 << (number % DEPTH) };
+                ends[border] += 1;
+            }
+            number += 1;
+        }
+        Self { features, ends, marks }
+    }
+
+    /// The number of the border that is asked for; none where there is none, which fills trees of fewer questions.
+    #[expect(clippy::indexing_slicing, reason = "what is out of bounds does not compile")]
+    const fn border_of(question: Question, features: &[Borders; ALL_FEATURES]) -> Option<usize> {
+        let (feature, border) = (question.0 as usize, question.1 as usize);
+        if border < weights::BORDERS[feature].len() {
+            Some(features[feature].first_border as usize + border)
+        } else {
+            None
+        }
     }
 
     /// The leaf of each tree that these features lead to, below 2^[`DEPTH`].
@@ -162,11 +206,6 @@ impl Answers {
         }
         leaves
     }
-}
-
-/// A place in a table, all of which are short.
-fn position(place: usize) -> u16 {
-    u16::try_from(place).unwrap_or(u16::MAX)
 }
 
 /// The number of the leaf that the answers lead to, below 2^`N`.

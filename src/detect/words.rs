@@ -80,7 +80,7 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.bytes {
             let count = self.value.round();
-            return write!(f, "{count:.0} object{}", if count == 1.0 { "" } else { "s" });
+            return write!(f, "{count:.0} object{}", if (count - 1.0).abs() < 0.5 { "" } else { "s" });
         }
         let (scaled, unit) = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
             .into_iter()
