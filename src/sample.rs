@@ -431,6 +431,9 @@ pub struct Batch {
     pub oldest_files: Vec<(Identity, Option<Seconds>)>,
     /// By how much the event loop is late, in seconds, of the members that tell.
     pub event_loop_lags: Vec<(Identity, Seconds)>,
+    /// Members that are here and told nothing of themselves this time though they were asked: what they counted, and how late
+    /// their event loop is, is old.
+    pub untold: Vec<Identity>,
     /// Targets that did not answer this time: their members are not here and are not gone.
     pub silent: Vec<Arc<Target>>,
     /// Targets that the configuration expects, whether they run or not.

@@ -275,6 +275,8 @@ impl Asked {
         if let Some(told) = page {
             batch.counted.push((member.identity, counts(told)));
             batch.event_loop_lags.extend(told.value(Role::Lag).map(|lag| (member.identity, lag)));
+        } else if reading.page.is_some() {
+            batch.untold.push(member.identity);
         }
         let samples: Vec<Sample> = areas.into_iter().map(|area| self.sample(area)).collect();
         batch.push(member, samples);

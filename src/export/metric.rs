@@ -28,7 +28,8 @@ pub enum Source {
     Area(fn(&AreaView) -> Option<f64>),
     /// One value for each pattern of each judged area; the label `pattern` beside the area's.
     Pattern,
-    /// One value of each number of a budget that has it; the labels `rule` and `level` beside the area's.
+    /// One value of each number of a budget that has it; the labels `rule` and `level` beside the area's, and no `area`
+    /// where the rule is about the target as a whole.
     Rule(fn(&RuleView) -> Option<f64>),
     /// One value of each part of a target that has it; the label `part` beside the target's.
     Part(fn(&PartView) -> Option<f64>),
@@ -83,7 +84,7 @@ pub const AREA_LABELS: [&str; 3] = ["target", "kind", "area"];
 pub const PID_LABEL: &str = "pid";
 /// The label that names a pattern.
 pub const PATTERN_LABEL: &str = "pattern";
-/// The labels of [`Source::Rule`] beside the area's.
+/// The labels of [`Source::Rule`] beside the area's, or beside the target's.
 pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
 /// The label that names a part.
 pub const PART_LABEL: &str = "part";
@@ -133,17 +134,19 @@ pub const TARGET_METRICS: &[Metric] = &[
     metric!("memleak_area_last_sample_timestamp_seconds", "memleak.area.last_sample_timestamp", "s", Gauge, Source::Area(|a| Some(a.sampled_at)), [],
         "When the area was sampled, in Unix time: the exporter samples on its own timer, not at the scrape."),
     metric!("memleak_area_budget_breached", "memleak.area.budget.breached", "", Gauge, Source::Rule(|r| r.is_breached.map(|is| f64::from(u8::from(is)))), ["rule", "level"],
-        "1 while the area, all processes of the target together, is over this number of its budget, 0 while it is not. Absent without a budget and while evidence is thin."),
+        "1 while the area, all processes of the target together, is over this number of its budget, 0 while it is not; without the label area it is about the target as a whole. Absent without a budget and while evidence is thin."),
     metric!("memleak_threshold_bytes", "memleak.threshold", "By", Gauge, Source::Rule(|r| threshold(r, Quantity::Bytes)), ["rule", "level"],
         "The number of a rule of the area's budget, in bytes. Absent without a budget, as are all thresholds."),
     metric!("memleak_threshold_objects", "memleak.threshold.objects", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Objects)), ["rule", "level"],
         "The number of a rule of the area's budget, in objects."),
     metric!("memleak_threshold_ratio", "memleak.threshold.ratio", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Ratio)), ["rule", "level"],
-        "The number of a rule of the area's budget, a share or a multiple."),
+        "The number of a rule of the budget of an area or a target, a share or a multiple."),
     metric!("memleak_threshold_seconds", "memleak.threshold.seconds", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Seconds)), ["rule", "level"],
-        "The number of a rule of the area's budget, in seconds: the window of those that have one."),
+        "The number of a rule of the budget of an area or a target, in seconds: a delay, or the window of those that have one."),
     metric!("memleak_threshold_bytes_per_second", "memleak.threshold.bytes_per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::BytesPerSecond)), ["rule", "level"],
         "The number of a rule of the area's budget, in bytes a second."),
+    metric!("memleak_threshold_per_second", "memleak.threshold.per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::PerSecond)), ["rule", "level"],
+        "The number of a rule of the target's budget, in times a second. It has no label area."),
     metric!("memleak_attribution_bytes", "memleak.attribution", "By", Gauge, Source::Part(|p| part(p, Measure::Memory, Some(p.size))), ["part"],
         "Resident and swapped-out memory of the part, over those processes of the target that are under suspicion or named by attribution.targets; all parts of a target add up to all their memory. Absent for other processes."),
     metric!("memleak_attribution_descriptors", "memleak.attribution.descriptors", "", Gauge, Source::Part(|p| part(p, Measure::Descriptors, Some(p.size))), ["part"],
@@ -333,7 +336,11 @@ fn collections(target: &TargetView, generation: Generation) -> Option<f64> {
 }
 
 fn external_to_heap(target: &TargetView) -> Option<f64> {
-    let size = |name: &str| target.areas.iter().find(|area| *area.area.name == *name).map(|area| area.size);
+    // Where pids are shown, an area of each process is one.
+    let size = |name: &str| {
+        let areas = target.areas.iter().filter(|area| *area.area.name == *name);
+        areas.map(|area| area.size).reduce(|one, other| one + other)
+    };
     let heap = size("heap").filter(|heap| *heap > 0.0)?;
     Some(size("external")? / heap)
 }

@@ -157,7 +157,9 @@ fn rule_rows<'a>(page: &Page<'a>) -> Rows<'a, RuleView> {
         for rule in &target.rules {
             rows.push(rule, |labels| {
                 push_target_labels(labels, &target.target);
-                push_label(labels, b',', area_label, &rule.area);
+                if let Some(area) = &rule.area {
+                    push_label(labels, b',', area_label, area);
+                }
                 push_label(labels, b',', rule_label, rule.threshold.rule.name);
                 push_label(labels, b',', level_label, rule.threshold.level.as_str());
             });

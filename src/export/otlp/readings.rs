@@ -118,13 +118,16 @@ fn area_attributes(area: &AreaView, kind: &'static str, target: &Value) -> Vec<K
 
 fn rule_attributes(rule: &RuleView, kind: &'static str, target: &Value) -> Vec<KeyValue> {
     let [rule_label, level_label] = RULE_LABELS;
-    vec![
-        KeyValue::new("area", StringValue::from(Arc::clone(&rule.area))),
+    let mut attributes = Vec::with_capacity(5);
+    attributes
+        .extend(rule.area.as_ref().map(|area| KeyValue::new("area", StringValue::from(Arc::clone(area)))));
+    attributes.extend([
         KeyValue::new("kind", kind),
         KeyValue::new(level_label, rule.threshold.level.as_str()),
         KeyValue::new(rule_label, rule.threshold.rule.name),
         KeyValue::new("target", target.clone()),
-    ]
+    ]);
+    attributes
 }
 
 fn part_attributes(part: &PartView, kind: &'static str, target: &Value) -> Vec<KeyValue> {

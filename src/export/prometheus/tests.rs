@@ -66,11 +66,13 @@ fn leak() -> Verdict {
 /// A breached, a kept and a not yet measured number, and a parameter.
 fn rules() -> Vec<RuleView> {
     let rule = |name: &str, level, value, is_breached| RuleView {
-        area: "anon".into(),
+        area: Some("anon".into()),
         threshold: Threshold { rule: Rule::named(name).unwrap(), level, value },
         is_breached,
     };
     vec![
+        // Of the target as a whole.
+        RuleView { area: None, ..rule("gc_frequency", Level::Warning, 0.5, Some(false)) },
         rule("size", Level::Warning, 512.0, Some(true)),
         rule("size", Level::Critical, 2048.0, Some(false)),
         rule("growth", Level::Warning, 2.5, None),

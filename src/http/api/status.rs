@@ -364,12 +364,12 @@ struct SeverityRow {
     growth_per_day: Option<f64>,
 }
 
-/// One number that an area is held against.
+/// One number that an area, or a target as a whole, is held against.
 #[derive(Serialize)]
 pub(super) struct RuleShape<'a> {
     kind: &'static str,
     target: &'a str,
-    area: &'a str,
+    area: Option<&'a str>,
     rule: &'static str,
     level: &'static str,
     value: f64,
@@ -379,8 +379,9 @@ pub(super) struct RuleShape<'a> {
 }
 
 impl RuleShape<'_> {
+    /// Whether it is about this area, or about all that the target is.
     pub(super) fn is_about(&self, area: &str) -> bool {
-        self.area == area
+        self.area.is_none_or(|known| known == area)
     }
 }
 
@@ -389,7 +390,7 @@ pub(super) fn rules_of(target: &TargetView) -> impl Iterator<Item = RuleShape<'_
     target.rules.iter().map(|view| RuleShape {
         kind: target.target.kind.as_str(),
         target: &target.target.name,
-        area: &view.area,
+        area: view.area.as_deref(),
         rule: view.threshold.rule.name,
         level: view.threshold.level.as_str(),
         value: view.threshold.value,

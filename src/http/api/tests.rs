@@ -106,17 +106,20 @@ fn world() -> Snapshot {
         confidence: 0.9,
         growth: Some(10_000.0),
     });
-    web.rules.push(RuleView { area: "anon".into(), threshold: *size, is_breached: Some(true) });
+    web.rules.push(RuleView { area: Some("anon".into()), threshold: *size, is_breached: Some(true) });
     let explained = verdict(LeakState::Confirmed, Some(finding(11_500.0, 0.9)), Some(true));
     let group = target(Kind::Cgroup, "web.service", vec![area("anon", Unit::Bytes, 330e6, explained)]);
     let calm = Finding { severity: Severity::None, time_to_limit: None, ..finding(0.0, 0.02) };
     let own = verdict(LeakState::None, Some(calm), None);
     let own = target(Kind::Process, "memleak_exporter", vec![area("anon", Unit::Bytes, 3e6, own)]);
-    let learning = target(
+    let mut learning = target(
         Kind::Process,
         "young",
         vec![area("anon", Unit::Bytes, 1e6, verdict(LeakState::None, None, None))],
     );
+    // Of the target as a whole.
+    let busy = budget.thresholds().iter().find(|threshold| threshold.rule.name == "cpu").unwrap();
+    learning.rules.push(RuleView { area: None, threshold: *busy, is_breached: Some(true) });
     let standing = standing(Arc::clone(&own.target), Arc::clone(&learning.target));
     let targets = vec![own, learning, web, group];
     Snapshot { tick: 1200, taken_at: NOW, targets, member_count: 3, standing }

@@ -3,7 +3,10 @@
 //! A member is gone when a batch of its own collector no longer has it; what other collectors see says nothing of it.
 //! Each collector has targets of its own, so two that name the same one would show it twice.
 
-use super::{Event, budgets::Budgets};
+use super::{
+    Event,
+    budgets::{Budgets, Heard},
+};
 use crate::{
     config::Judged,
     detect::{
@@ -157,6 +160,11 @@ impl Source {
         self.terms = terms;
     }
 
+    /// Holds its targets against their budgets, as they are after the last batch.
+    pub(super) fn judge_budgets(&mut self, at: Seconds, events: &mut Vec<Event>) {
+        self.budgets.take_in(self.members.values(), Heard { at, tick: self.tick }, events);
+    }
+
     /// Forgets what was learned of a target, and says of how many areas.
     pub(super) fn forget(&mut self, target: &Target, events: &mut Vec<Event>) -> usize {
         let mut forgotten = 0;
@@ -198,7 +206,7 @@ impl Source {
         }
         self.began_at.get_or_insert(batch.at);
         for (identity, counts) in &batch.counted {
-            self.take_in_counts(*identity, counts);
+            self.take_in_counts(*identity, counts, batch.at);
         }
         for (identity, area) in &batch.ended {
             self.end_area(*identity, area, desk);
@@ -216,6 +224,12 @@ impl Source {
                 && let Some(record) = self.targets.get_mut(&watched.member.target)
             {
                 record.event_loop_lag_secs = Some(*lag_secs);
+                self.budgets.take_in_lag(&watched.member.target, *identity, *lag_secs);
+            }
+        }
+        for identity in &batch.untold {
+            if let Some(watched) = self.members.get(identity) {
+                self.budgets.fall_silent(&watched.member.target, *identity);
             }
         }
         self.forget_the_gone(batch, desk);
@@ -281,11 +295,11 @@ impl Source {
             watched.pair_areas();
         }
         self.members.insert(beside.identity, watched);
-        self.take_in_counts(beside.identity, &beside.counts);
+        self.take_in_counts(beside.identity, &beside.counts, at);
     }
 
     /// Counts what the kernel's own counters rose by. Of a member that began while it was watched that is all they hold.
-    fn take_in_counts(&mut self, identity: Identity, counts: &Counts) {
+    fn take_in_counts(&mut self, identity: Identity, counts: &Counts, at: Seconds) {
         let Some(watched) = self.members.get_mut(&identity) else { return };
         let Some(record) = self.targets.get_mut(&watched.member.target) else { return };
         let is_new = self.began_at.is_some_and(|began_at| watched.member.started_at > began_at);
@@ -294,6 +308,7 @@ impl Source {
         }
         record.counts.add_rise(&watched.counts, counts);
         watched.counts = counts.or(&watched.counts);
+        self.budgets.count(&watched.member.target, identity, counts, at);
     }
 
     /// Takes in a sample and says whether there was a new look at its area.

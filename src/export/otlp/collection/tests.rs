@@ -143,11 +143,12 @@ fn a_judged_area_has_the_names_units_and_values_of_the_table() {
 #[test]
 fn a_number_of_a_budget_has_its_rule_and_level() {
     let rule = |name: &str, level, value, is_breached| RuleView {
-        area: "anon".into(),
+        area: Some("anon".into()),
         threshold: Threshold { rule: Rule::named(name).unwrap(), level, value },
         is_breached,
     };
     let budget = vec![
+        RuleView { area: None, ..rule("gc_frequency", Level::Warning, 0.5, Some(false)) },
         rule("size", Level::Critical, 500.0, Some(true)),
         rule("growth", Level::Warning, 2.5, None),
         rule("window", Level::Any, 1800.0, None),
@@ -160,8 +161,10 @@ fn a_number_of_a_budget_has_its_rule_and_level() {
         of_rules,
         [
             "memleak.area.budget.breached [] gauge area=anon kind=process level=critical rule=size target=web 1",
+            "memleak.area.budget.breached [] gauge kind=process level=warning rule=gc_frequency target=web 0",
             "memleak.threshold [By] gauge area=anon kind=process level=critical rule=size target=web 500",
             "memleak.threshold.bytes_per_second [] gauge area=anon kind=process level=warning rule=growth target=web 2.5",
+            "memleak.threshold.per_second [] gauge kind=process level=warning rule=gc_frequency target=web 0.5",
             "memleak.threshold.ratio [] gauge area=anon kind=process level=any rule=sustained_samples target=web 0.8",
             "memleak.threshold.seconds [] gauge area=anon kind=process level=any rule=window target=web 1800",
         ]
