@@ -8,6 +8,7 @@ use crate::{
         attribution,
         episode::{Episode, LeakState},
         finding::Finding,
+        quantile::Quantiles,
     },
     sample::{Area, Counts, Limit, Measure, Seconds, Target, TargetInfo},
     severity::Table,
@@ -130,6 +131,8 @@ pub struct TargetView {
     pub oldest_file_at: Option<Seconds>,
     /// By how much its event loop is late, where it tells.
     pub event_loop_lag_secs: Option<Seconds>,
+    /// How long its answers take, in seconds, where it tells.
+    pub response_times: Option<Quantiles>,
     /// Its areas, sorted by name (and pid, where pids are shown). Empty when the target is gone.
     pub areas: Vec<AreaView>,
     /// The numbers that it and its areas are held against: those of the whole first, then sorted by area. Empty where the

@@ -166,7 +166,7 @@ impl Measure {
             }
             Self::EventLoopLag => "the latest of its processes, all samples of half a minute".into(),
             Self::ResponseTime => {
-                "seconds of answering for each request answered, mean of one to two minutes".into()
+                "95 % are answered within, by the buckets of a histogram, else the mean answer; one to two minutes".into()
             }
             Self::Elsewhere(hint) => format!("not judged and not set here: {hint}"),
         }

@@ -38,6 +38,8 @@ pub enum Source {
     /// One value of each target and generation of garbage collection that has it; the label `generation` beside the
     /// target's.
     Generation(fn(&TargetView, Generation) -> Option<f64>),
+    /// One value of each target and percentile that has it; the label `percentile` beside the target's.
+    Percentile(fn(&TargetView, Percentile) -> Option<f64>),
     /// The target's info labels with the value 1.
     TargetInfo,
     /// The exporter's own registry.
@@ -90,6 +92,8 @@ pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
 pub const PART_LABEL: &str = "part";
 /// The label of [`Source::Generation`] beside the target's.
 pub const GENERATION_LABEL: &str = "generation";
+/// The label of [`Source::Percentile`] beside the target's.
+pub const PERCENTILE_LABEL: &str = "percentile";
 /// The labels of [`Source::TargetInfo`] beside the target's own.
 pub const INFO_LABELS: [&str; 8] =
     ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "workload", "runtime"];
@@ -192,6 +196,8 @@ pub const TARGET_METRICS: &[Metric] = &[
         "Requests that an application has answered since it was watched, where it tells under a well-known name."),
     metric!("memleak_target_response_seconds_total", "memleak.target.response", "s", Counter, Source::Target(|t| t.counts.get(Counted::ResponseSecs)), [],
         "Seconds that answering those requests took; over the rate of the requests, the mean response time."),
+    metric!("memleak_target_response_time_seconds", "memleak.target.response_time", "s", Gauge, Source::Percentile(response_time), ["percentile"],
+        "How long the answers of an application took over the last one to two minutes, by the buckets of its own histogram: 50, 95 and 99 % of them took at most so long. Absent without such a histogram, and while nothing is answered."),
     metric!("memleak_gc_collections_total", "memleak.gc.collections", "", Counter, Source::Generation(collections), ["generation"],
         "Garbage collections of an application, or of the JVMs among processes, since it was watched: young, old, or all where its runtime tells no more than that."),
     metric!("memleak_gc_duration_seconds_total", "memleak.gc.duration", "s", Counter, Source::Target(|t| t.counts.get(Counted::CollectionSecs)), [],
@@ -327,6 +333,41 @@ impl Generation {
     }
 }
 
+/// A percentile that is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Percentile {
+    /// The median.
+    P50,
+    /// One of twenty is above.
+    P95,
+    /// One of a hundred is above.
+    P99,
+}
+
+impl Percentile {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::P50, Self::P95, Self::P99];
+
+    /// The value of the `percentile` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::P50 => "50",
+            Self::P95 => "95",
+            Self::P99 => "99",
+        }
+    }
+}
+
+fn response_time(target: &TargetView, percentile: Percentile) -> Option<f64> {
+    let times = target.response_times?;
+    Some(match percentile {
+        Percentile::P50 => times.p50,
+        Percentile::P95 => times.p95,
+        Percentile::P99 => times.p99,
+    })
+}
+
 fn collections(target: &TargetView, generation: Generation) -> Option<f64> {
     target.counts.get(match generation {
         Generation::Young => Counted::YoungCollections,
@@ -356,6 +397,9 @@ pub fn series_count(target: &TargetView) -> usize {
         Source::Target(value) => usize::from(value(target).is_some()),
         Source::Generation(value) => {
             Generation::ALL.iter().filter(|of| value(target, **of).is_some()).count()
+        }
+        Source::Percentile(value) => {
+            Percentile::ALL.iter().filter(|of| value(target, **of).is_some()).count()
         }
         Source::TargetInfo => usize::from(target.members > 0),
         Source::Own => 0,

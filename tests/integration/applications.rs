@@ -208,6 +208,15 @@ fn a_blocked_event_loop_is_over_its_number_and_a_calm_one_is_not() {
     let numbers: Vec<_> = scrape.all("memleak_threshold_seconds", &[("target", "blocked")]).collect();
     assert_eq!(numbers.len(), 2);
     assert!(numbers.iter().all(|series| !series.labels.contains_key("area")), "it is about no area");
+    // It answers us, and has been asked for a minute by now.
+    let times = exporter.scrape_until("how long answers take", PATIENCE, |scrape| {
+        let time = |percentile| {
+            let labels = [("target", "blocked"), ("percentile", percentile)];
+            scrape.value("memleak_target_response_time_seconds", &labels)
+        };
+        Some([time("50")?, time("95")?, time("99")?])
+    });
+    assert!(times.is_sorted() && times[0] > 0.0 && times[2] <= 10.0, "{times:?}");
     let said = exporter.process.output();
     let lines: Vec<&str> = said.lines().filter(|line| line.contains("budget exceeded")).collect();
     assert!(lines.len() == 1 && lines[0].contains("target=blocked"), "{lines:?}");

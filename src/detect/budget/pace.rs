@@ -1,59 +1,31 @@
 //! How fast a counter rises: its mean over the last one to two minutes.
 //!
 //! Counters are read at ticks, once a minute, or as somebody's endpoint happens to be asked, and what is judged must not
-//! hang on which. Two stretches of a minute follow each other, as for sizes; the mean goes from the beginning of the one
-//! before to the last reading. A counter that fell began anew, and so does the mean.
+//! hang on which. A counter that fell began anew, and so does the mean.
 
-use crate::sample::Seconds;
-
-/// So long a stretch is at least, in seconds. A counter that is read more rarely has two readings in its mean.
-const STRETCH_SECS: f64 = 60.0;
-/// A mean holds for so many times its own length after the last reading; then nobody tells any more.
-const HOLDS: f64 = 1.5;
+use crate::{sample::Seconds, series::marks::Marks};
 
 /// The last readings of one counter.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    before: Mark,
-    began: Mark,
-    last: Mark,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    at: Seconds,
-    value: f64,
-}
+#[derive(Clone, Debug)]
+pub struct Pace(Marks<f64>);
 
 impl Pace {
     /// The first reading.
     #[must_use]
-    pub const fn new(at: Seconds, value: f64) -> Self {
-        let mark = Mark { at, value };
-        Self { before: mark, began: mark, last: mark }
+    pub fn new(at: Seconds, value: f64) -> Self {
+        Self(Marks::new(at, value))
     }
 
     /// Takes in a reading; one from before the last one is dropped.
     pub fn push(&mut self, at: Seconds, value: f64) {
-        if at <= self.last.at {
-            return;
-        }
-        if value < self.last.value {
-            *self = Self::new(at, value);
-            return;
-        }
-        self.last = Mark { at, value };
-        if at - self.began.at >= STRETCH_SECS {
-            (self.before, self.began) = (self.began, self.last);
-        }
+        self.0.push(at, value, |before, now| before <= now);
     }
 
     /// By how much it rises a second; none before it is known for a minute, and where it was not read for too long.
     #[must_use]
     pub fn per_sec(&self, now: Seconds) -> Option<f64> {
-        let span_secs = self.last.at - self.before.at;
-        let is_told = now - self.last.at <= HOLDS * span_secs;
-        (span_secs >= STRETCH_SECS && is_told).then(|| (self.last.value - self.before.value) / span_secs)
+        let span = self.0.span(now)?;
+        Some((span.to - span.from) / span.secs)
     }
 }
 

@@ -6,8 +6,8 @@
 use crate::{
     detect::finding::Pattern,
     export::metric::{
-        GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS,
-        Source,
+        GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PERCENTILE_LABEL,
+        PID_LABEL, Percentile, RULE_LABELS, Source,
     },
     sample::TargetInfo,
     snapshot::{AreaView, PartView, RuleView, Snapshot, TargetView},
@@ -62,6 +62,7 @@ impl<'a> Rows<'a> {
             Source::Part(_) => self.parts.len(),
             Source::Target(_) | Source::TargetInfo => self.targets.len(),
             Source::Generation(_) => self.targets.len() * Generation::ALL.len(),
+            Source::Percentile(_) => self.targets.len() * Percentile::ALL.len(),
             Source::Own => 0,
         }
     }
@@ -90,6 +91,14 @@ impl<'a> Rows<'a> {
                         let mut all = vec![KeyValue::new(GENERATION_LABEL, generation.as_str())];
                         all.extend_from_slice(attributes);
                         Some((finite(value(target, generation))?, Cow::Owned(all)))
+                    })
+                }))
+            }
+            Source::Percentile(value) => {
+                Box::new(self.targets.iter().flat_map(move |(target, attributes)| {
+                    Percentile::ALL.into_iter().filter_map(move |percentile| {
+                        let value = finite(value(target, percentile))?;
+                        Some((value, Cow::Owned(with_percentile(attributes, percentile))))
                     })
                 }))
             }
@@ -150,6 +159,15 @@ fn patterns<'r>(area: &'r AreaView, attributes: &'r [KeyValue]) -> impl Iterator
             (f64::from(u8::from(pattern == finding.pattern)), Cow::Owned(with_pattern))
         })
     })
+}
+
+/// The target's attributes, and between them the percentile, by the order of the keys.
+fn with_percentile(attributes: &[KeyValue], percentile: Percentile) -> Vec<KeyValue> {
+    let is_before = |pair: &&KeyValue| pair.key.as_str() < PERCENTILE_LABEL;
+    let before = attributes.iter().filter(is_before).cloned();
+    let own = KeyValue::new(PERCENTILE_LABEL, percentile.as_str());
+    let after = attributes.iter().filter(|pair| !is_before(pair)).cloned();
+    before.chain([own]).chain(after).collect()
 }
 
 /// The target's attributes and what is known beside its name. What is unknown is left out: an empty label is none.

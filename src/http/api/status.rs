@@ -8,6 +8,7 @@ use super::{
 use crate::{
     detect::{
         episode::{CLEAR_BELOW, CONFIRM_AT, LeakState, SUSPECT_AT},
+        quantile::Quantiles,
         severity,
     },
     sample::{Measure, TargetInfo},
@@ -111,6 +112,20 @@ pub(super) struct Targets<'a> {
     targets: Vec<TargetShape<'a>>,
 }
 
+/// How long answers take, in seconds.
+#[derive(Serialize)]
+struct ResponseTimes {
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+impl ResponseTimes {
+    const fn of(Quantiles { p50, p95, p99 }: Quantiles) -> Self {
+        Self { p50, p95, p99 }
+    }
+}
+
 #[derive(Serialize)]
 struct TargetShape<'a> {
     kind: &'static str,
@@ -122,6 +137,7 @@ struct TargetShape<'a> {
     leaks_so_far: u64,
     counters: CountsShape,
     event_loop_lag_seconds: Option<f64>,
+    response_time_seconds: Option<ResponseTimes>,
     oldest_file_at: Option<f64>,
     areas: usize,
     /// What those of its processes are made of that were read for it.
@@ -148,6 +164,7 @@ impl<'a> TargetShape<'a> {
             leaks_so_far: target.episodes,
             counters: CountsShape(target.counts),
             event_loop_lag_seconds: target.event_loop_lag_secs,
+            response_time_seconds: target.response_times.map(ResponseTimes::of),
             oldest_file_at: target.oldest_file_at,
             areas: target.areas.len(),
             parts: target.parts.iter().map(PartShape::of).collect(),

@@ -16,6 +16,7 @@ use crate::{
     detect::{
         episode::{Episode, EpisodeId, LeakState},
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
+        quantile::Quantiles,
     },
     sample::{Area, Counter, Counts, Identity, Kind, Limit, LimitSource, Measure, Target, TargetInfo, Unit},
     snapshot::{
@@ -42,6 +43,7 @@ fn target(kind: Kind, name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),
@@ -98,6 +100,7 @@ fn world() -> Snapshot {
     let budget = Budget::of_preset(Preset::Strict);
     let size = budget.thresholds().iter().find(|threshold| threshold.rule.name == "size").unwrap();
     web.event_loop_lag_secs = Some(0.004);
+    web.response_times = Some(Quantiles { p50: 0.02, p95: 0.3, p99: 1.25 });
     web.parts_read_at = Some(NOW - 30.0);
     web.parts.push(PartView {
         name: "heap".into(),

@@ -173,6 +173,13 @@ impl Budgets {
         }
     }
 
+    /// Takes in how long the slower answers of a process take.
+    pub(super) fn take_in_p95(&mut self, target: &Arc<Target>, identity: Identity, p95_secs: Seconds) {
+        if let Some(whole) = self.whole_of(target) {
+            whole.take_in_p95(identity, p95_secs);
+        }
+    }
+
     /// A process that was asked does not tell of itself any more.
     pub(super) fn fall_silent(&mut self, target: &Arc<Target>, identity: Identity) {
         if let Some(whole) = self.whole_of(target) {

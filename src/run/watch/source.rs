@@ -15,12 +15,13 @@ use crate::{
         judge::{Judge, Owner, Step},
         judgement::{Circumstances, Scratch},
         pair::Relation,
+        quantile::Quantiles,
     },
     sample::{
-        Area, Batch, Beside, Counts, Identity, Limit, LimitSource, Member, Sample, Seconds, Target,
+        Area, Batch, Beside, Buckets, Counts, Identity, Limit, LimitSource, Member, Sample, Seconds, Target,
         TargetInfo,
     },
-    series::{ladder::Ladder, life::PastLife},
+    series::{histogram::Histogram, ladder::Ladder, life::PastLife},
     severity::Table,
 };
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,8 @@ pub(in crate::run) struct WatchedMember {
     pub(super) seen: u64,
     /// What the kernel had counted when that was read last.
     pub(super) counts: Counts,
+    /// How long its answers took lately, of an application that tells.
+    response_times: Option<Box<Histogram>>,
     /// When the oldest file of a directory was written last.
     pub(in crate::run) oldest_file_at: Option<Seconds>,
     pub(in crate::run) areas: Vec<WatchedArea>,
@@ -116,6 +119,9 @@ pub(in crate::run) struct TargetRecord {
     /// By how much its event loop was late when that was told last, in seconds.
     #[serde(skip)]
     pub(in crate::run) event_loop_lag_secs: Option<Seconds>,
+    /// How long its answers take, by what was told last.
+    #[serde(skip)]
+    pub(in crate::run) response_times: Option<Quantiles>,
     #[serde(skip)]
     pub(in crate::run) is_expected: bool,
     /// Processes at the last tick.
@@ -227,6 +233,9 @@ impl Source {
                 self.budgets.take_in_lag(&watched.member.target, *identity, *lag_secs);
             }
         }
+        for (identity, buckets) in &batch.response_times {
+            self.take_in_response_times(*identity, buckets, batch.at);
+        }
         for identity in &batch.untold {
             if let Some(watched) = self.members.get(identity) {
                 self.budgets.fall_silent(&watched.member.target, *identity);
@@ -309,6 +318,21 @@ impl Source {
         record.counts.add_rise(&watched.counts, counts);
         watched.counts = counts.or(&watched.counts);
         self.budgets.count(&watched.member.target, identity, counts, at);
+    }
+
+    /// Takes in how many answers took how long until now.
+    fn take_in_response_times(&mut self, identity: Identity, buckets: &Buckets, at: Seconds) {
+        let Some(watched) = self.members.get_mut(&identity) else { return };
+        let Some(record) = self.targets.get_mut(&watched.member.target) else { return };
+        match &mut watched.response_times {
+            Some(known) => known.push(at, Arc::clone(buckets)),
+            new => *new = Some(Box::new(Histogram::new(at, Arc::clone(buckets)))),
+        }
+        let lately = watched.response_times.as_ref().and_then(|times| times.rise(at));
+        record.response_times = lately.as_deref().and_then(Quantiles::of);
+        if let Some(times) = record.response_times {
+            self.budgets.take_in_p95(&watched.member.target, identity, times.p95);
+        }
     }
 
     /// Takes in a sample and says whether there was a new look at its area.
@@ -441,7 +465,7 @@ impl Source {
         for (target, record) in &mut self.targets {
             record.members = record.survivors + record.newcomers;
             if record.survivors == 0 && record.newcomers == 0 {
-                record.event_loop_lag_secs = None;
+                (record.event_loop_lag_secs, record.response_times) = (None, None);
             }
             if record.survivors == 0
                 && let Some(since) = record.generation_since.take()
@@ -470,7 +494,14 @@ impl Source {
 
 impl WatchedMember {
     pub(super) fn new(member: Arc<Member>) -> Self {
-        Self { member, seen: 0, counts: Counts::default(), oldest_file_at: None, areas: Vec::new() }
+        Self {
+            member,
+            seen: 0,
+            counts: Counts::default(),
+            response_times: None,
+            oldest_file_at: None,
+            areas: Vec::new(),
+        }
     }
 }
 

@@ -30,6 +30,8 @@ struct Meter {
     seen: u64,
     paces: Vec<(Counter, Pace)>,
     lag_secs: Option<Seconds>,
+    /// How long one of twenty answers takes at least.
+    p95_secs: Option<Seconds>,
     /// Whether it told nothing when it was asked last.
     is_silent: bool,
 }
@@ -46,6 +48,7 @@ struct Sums {
     has_more_threads: bool,
     heap_and_external: Option<(f64, f64)>,
     worst_lag_secs: Option<Seconds>,
+    worst_p95_secs: Option<Seconds>,
 }
 
 impl Whole {
@@ -57,7 +60,7 @@ impl Whole {
     /// Takes in what a process has counted until now.
     pub(super) fn count(&mut self, identity: Identity, counts: &Counts, at: Seconds) {
         let meter = self.meters.entry(identity).or_default();
-        (meter.is_silent, meter.lag_secs) = (false, None);
+        (meter.is_silent, meter.lag_secs, meter.p95_secs) = (false, None, None);
         for counter in Counter::ALL {
             let Some(value) = counts.get(counter) else { continue };
             if measure_of(counter).is_none_or(|measure| !self.judge.asks_for(measure)) {
@@ -72,6 +75,10 @@ impl Whole {
 
     pub(super) fn take_in_lag(&mut self, identity: Identity, lag_secs: Seconds) {
         self.meters.entry(identity).or_default().lag_secs = Some(lag_secs);
+    }
+
+    pub(super) fn take_in_p95(&mut self, identity: Identity, p95_secs: Seconds) {
+        self.meters.entry(identity).or_default().p95_secs = Some(p95_secs);
     }
 
     pub(super) fn fall_silent(&mut self, identity: Identity) {
@@ -131,9 +138,8 @@ impl Sums {
             let (heaps, externals) = self.heap_and_external.unwrap_or_default();
             self.heap_and_external = Some((heaps + heap, externals + external));
         }
-        if let Some(lag_secs) = meter.lag_secs {
-            self.worst_lag_secs = Some(self.worst_lag_secs.map_or(lag_secs, |worst| worst.max(lag_secs)));
-        }
+        worst(&mut self.worst_lag_secs, meter.lag_secs);
+        worst(&mut self.worst_p95_secs, meter.p95_secs);
     }
 
     fn reading(self, moment: Moment) -> TargetReading {
@@ -148,7 +154,9 @@ impl Sums {
             external_to_heap: quotient(self.heap_and_external.map(|(heap, external)| (external, heap))),
             processor_share: quotient(self.processors_used.zip(processors)),
             event_loop_lag_secs: self.worst_lag_secs,
-            response_secs: quotient(self.response_secs_per_sec.zip(self.requests_per_sec)),
+            response_secs: self
+                .worst_p95_secs
+                .or_else(|| quotient(self.response_secs_per_sec.zip(self.requests_per_sec))),
         }
     }
 }
@@ -166,6 +174,12 @@ const fn measure_of(counter: Counter) -> Option<Measure> {
 fn add(sum: &mut Option<f64>, value: Option<f64>) {
     if let Some(value) = value {
         *sum = Some(sum.unwrap_or(0.0) + value);
+    }
+}
+
+fn worst(known: &mut Option<f64>, value: Option<f64>) {
+    if let Some(value) = value {
+        *known = Some(known.map_or(value, |known| known.max(value)));
     }
 }
 

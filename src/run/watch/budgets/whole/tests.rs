@@ -8,7 +8,7 @@ use crate::{
         budgets::view,
         tests::{PROCESS, anon, member, watching},
     },
-    sample::{Area, Batch, Beside, Member, Sample, TargetInfo, Unit},
+    sample::{Area, Batch, Beside, Bucket, Member, Sample, TargetInfo, Unit},
 };
 
 const INTERVAL_SECS: f64 = 3.0;
@@ -157,6 +157,25 @@ fn the_mean_answer_counts_and_without_requests_there_is_none() {
     assert_eq!(told.standing(), [("response_time", Some(true))]);
     told.run(150.0, 450.0, |batch| answers(batch, 1500.0, 750.0));
     assert_eq!((told.changes(), told.standing()), (vec![Some(true), None], vec![("response_time", None)]));
+}
+
+#[test]
+fn where_there_is_a_histogram_one_of_twenty_counts_and_not_the_mean() {
+    let process = on("node", 1);
+    // Ten answers a second, of which so many take a second and the others none.
+    for (slow, expected) in [(0.4, Some(false)), (0.6, Some(true))] {
+        let mut told = Told::of("response_time: 500ms");
+        told.run(0.0, 90.0, |batch| {
+            let (all, slow) = (10.0 * batch.at, slow * batch.at);
+            push(batch, &process, &[(Counter::Requests, all), (Counter::ResponseSecs, slow)]);
+            let bucket = |upper_bound, count| Bucket { upper_bound, count };
+            let buckets = [bucket(0.1, all - slow), bucket(0.5, all - slow), bucket(f64::INFINITY, all)];
+            batch.response_times.push((process.identity, buckets.into()));
+        });
+        assert_eq!(told.standing(), [("response_time", expected)], "{slow}");
+        let times = told.watch.targets().next().and_then(|(_, record)| record.response_times).unwrap();
+        assert!((times.p50 - 0.05).abs() < 0.01 && times.p99 >= 0.5, "{times:?}");
+    }
 }
 
 /// An application that is late by so much, and answers or does not.
