@@ -193,7 +193,7 @@ impl Told {
                 }
             }
             Err(place) if buckets.len() <= MOST_BUCKETS => {
-                buckets.insert(place, Bucket { upper_bound, count })
+                buckets.insert(place, Bucket { upper_bound, count });
             }
             Err(_) => {}
         }

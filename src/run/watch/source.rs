@@ -239,6 +239,9 @@ impl Source {
         for identity in &batch.untold {
             if let Some(watched) = self.members.get(identity) {
                 self.budgets.fall_silent(&watched.member.target, *identity);
+                if let Some(record) = self.targets.get_mut(&watched.member.target) {
+                    record.response_times = None;
+                }
             }
         }
         self.forget_the_gone(batch, desk);
@@ -423,6 +426,8 @@ impl Source {
             if !is_here && batch.silent.contains(&watched.member.target) {
                 if let Some(record) = targets.get_mut(&watched.member.target) {
                     record.survivors += 1;
+                    // Of the last minutes nothing is known.
+                    record.response_times = None;
                 }
                 return true;
             }

@@ -5,7 +5,6 @@ use crate::{
     budget::{Level, Rule},
     run::watch::{
         BudgetChange, Watch,
-        budgets::view,
         tests::{PROCESS, anon, member, watching},
     },
     sample::{Area, Batch, Beside, Bucket, Member, Sample, TargetInfo, Unit},
@@ -175,6 +174,8 @@ fn where_there_is_a_histogram_one_of_twenty_counts_and_not_the_mean() {
         assert_eq!(told.standing(), [("response_time", expected)], "{slow}");
         let times = told.watch.targets().next().and_then(|(_, record)| record.response_times).unwrap();
         assert!((times.p50 - 0.05).abs() < 0.01 && times.p99 >= 0.5, "{times:?}");
+        told.run(90.0, 93.0, |batch| batch.silent.push(Arc::clone(&process.target)));
+        assert!(told.watch.targets().all(|(_, record)| record.response_times.is_none()));
     }
 }
 
@@ -252,5 +253,5 @@ fn without_a_rule_of_the_whole_nothing_is_kept() {
     Counter::ALL.into_iter().for_each(|counter| counts.set(counter, 1.0));
     whole.count(Identity::HOST, &counts, 0.0);
     assert_eq!(whole.meters[&Identity::HOST].paces.len(), 1, "what no rule asks for is not kept");
-    assert_eq!(whole.judge.standings().map(|standing| view(standing, None)).count(), 0);
+    assert_eq!(whole.rules().count(), 0);
 }
