@@ -77,6 +77,7 @@ fn target(number: u32) -> TargetView {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas: AREAS.map(area).into(),
         rules: Vec::new(),
         parts: Vec::new(),

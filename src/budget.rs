@@ -14,6 +14,8 @@ use std::fmt;
 pub const WINDOW_SECS: f64 = 30.0 * 60.0;
 /// The share of the samples that must be high, where a budget names none: as in all presets.
 pub const SUSTAINED_SAMPLES: f64 = 0.8;
+/// Runtimes that run the program on one thread, so that a process of them can use one processor.
+pub const ONE_THREAD: [&str; 3] = ["node", "python", "ruby"];
 
 /// A set of numbers that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +132,18 @@ pub enum Measure {
     SustainedSize,
     /// The share of the limit in nearly all samples of the configured window.
     SustainedShare,
+    /// Full collections of garbage a second: those of the old generation, or all where the runtime tells no generations.
+    Collections,
+    /// Memory beside the heap for each byte in it.
+    ExternalToHeap,
+    /// Processor time a second for each processor that the target can use.
+    ProcessorShare,
+    /// By how much the event loop is late, in seconds.
+    EventLoopLag,
+    /// The mean time in which requests are answered, in seconds.
+    ResponseTime,
     /// Nothing: other rules use the number.
     Parameter,
-    /// Nothing yet: no source delivers what the rule needs.
-    NoSource,
     /// Nothing: the number is decided elsewhere, as the words say.
     Elsewhere(&'static str),
 }
@@ -201,13 +211,17 @@ impl Rule {
         if self.measure == Measure::Parameter { Level::Any } else { Level::Warning }
     }
 
-    /// Whether it is held against areas of this name and unit: false too where nothing delivers what it needs.
+    /// Whether it is held against what a target tells as a whole.
+    #[must_use]
+    pub fn is_of_target(&self) -> bool {
+        self.areas == Areas::Target && !matches!(self.measure, Measure::Elsewhere(_))
+    }
+
+    /// Whether it is held against areas of this name and unit.
     #[must_use]
     pub fn concerns(&self, area: &Area) -> bool {
         let wanted = if self.quantity == Quantity::Objects { Unit::Objects } else { Unit::Bytes };
-        let is_measured = !matches!(self.measure, Measure::NoSource | Measure::Elsewhere(_));
-        is_measured
-            && area.unit == wanted
+        area.unit == wanted
             && match self.areas {
                 Areas::Bytes => true,
                 Areas::Named(name) => *area.name == *name,
@@ -315,6 +329,11 @@ impl Budget {
             Measure::Parameter => samples,
             _ => threshold.rule.concerns(area),
         })
+    }
+
+    /// The numbers that are held against a target as a whole.
+    pub fn of_target(&self) -> impl Iterator<Item = &Threshold> {
+        self.thresholds.iter().filter(|threshold| threshold.rule.is_of_target())
     }
 
     /// The length of the configured window in seconds.

@@ -7,6 +7,7 @@ pub mod paths;
 pub mod names;
 mod kubernetes;
 mod descriptors;
+pub mod processors;
 pub mod host;
 pub mod cgroup;
 pub mod process;

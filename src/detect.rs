@@ -17,5 +17,6 @@ pub mod episode;
 pub mod judge;
 pub mod explain;
 pub mod attribution;
+pub mod quantile;
 pub mod advice;
 pub mod budget;

@@ -392,6 +392,18 @@ pub struct Anatomy {
     pub parts: Vec<Part>,
 }
 
+/// What a histogram has counted up to a bound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// The bound, which belongs to it.
+    pub upper_bound: f64,
+    /// How many values are not above it.
+    pub count: f64,
+}
+
+/// The buckets of a histogram by their bounds, the last of them without one.
+pub type Buckets = Arc<[Bucket]>;
+
 /// What a collector that has no targets of its own tells of a process that another one watches.
 #[derive(Clone, Debug)]
 pub struct Beside {
@@ -431,6 +443,11 @@ pub struct Batch {
     pub oldest_files: Vec<(Identity, Option<Seconds>)>,
     /// By how much the event loop is late, in seconds, of the members that tell.
     pub event_loop_lags: Vec<(Identity, Seconds)>,
+    /// How long the members that tell have taken for their answers, in seconds.
+    pub response_times: Vec<(Identity, Buckets)>,
+    /// Members that are here and told nothing of themselves this time though they were asked: what they counted, and how late
+    /// their event loop is, is old.
+    pub untold: Vec<Identity>,
     /// Targets that did not answer this time: their members are not here and are not gone.
     pub silent: Vec<Arc<Target>>,
     /// Targets that the configuration expects, whether they run or not.

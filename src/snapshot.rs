@@ -8,6 +8,7 @@ use crate::{
         attribution,
         episode::{Episode, LeakState},
         finding::Finding,
+        quantile::Quantiles,
     },
     sample::{Area, Counts, Limit, Measure, Seconds, Target, TargetInfo},
     severity::Table,
@@ -130,9 +131,12 @@ pub struct TargetView {
     pub oldest_file_at: Option<Seconds>,
     /// By how much its event loop is late, where it tells.
     pub event_loop_lag_secs: Option<Seconds>,
+    /// How long its answers take, in seconds, where it tells.
+    pub response_times: Option<Quantiles>,
     /// Its areas, sorted by name (and pid, where pids are shown). Empty when the target is gone.
     pub areas: Vec<AreaView>,
-    /// The numbers that its areas are held against, sorted by area. Empty where the model stands alone.
+    /// The numbers that it and its areas are held against: those of the whole first, then sorted by area. Empty where the
+    /// model stands alone.
     pub rules: Vec<RuleView>,
     /// What those of its processes are made of that were read for it, sorted. Empty where none was.
     pub parts: Vec<PartView>,
@@ -165,11 +169,11 @@ pub struct PartView {
     pub growth: Option<f64>,
 }
 
-/// A number that an area of a target, all its processes together, is held against.
+/// A number that an area of a target, all its processes together, or the target as a whole is held against.
 #[derive(Clone, Debug)]
 pub struct RuleView {
-    /// The name of the area.
-    pub area: Arc<str>,
+    /// The name of the area; none for a rule of the target as a whole.
+    pub area: Option<Arc<str>>,
     /// Rule, level and number.
     pub threshold: Threshold,
     /// Whether it is breached; none for a parameter and while there is too little to go by.

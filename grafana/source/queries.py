@@ -11,6 +11,8 @@ HOUR = 3600
 # The page about one target.
 TARGET = HERE + ',kind="$kind",target="$target"'
 TARGET_AREA = TARGET + ',area=~"$area"'
+# What is about the target as a whole has no area, and belongs to whichever is chosen.
+TARGET_AREA_OR_NONE = TARGET + ',area=~"$area|"'
 
 
 def select(metric, *matchers, inside=HERE):

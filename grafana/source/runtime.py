@@ -256,10 +256,16 @@ def service():
             min=0,
         ),
         timeseries(
-            ("Mean response time", "Over the rate interval."),
+            ("Response time", "The mean over the rate interval; where the application tells a histogram, how long 50, 95 and 99 % took at most."),
             "s",
             "does not tell",
-            [query(f"{answering} / ({requests} > 0)", "{{instance}}")],
+            [
+                query(f"{answering} / ({requests} > 0)", "mean {{instance}}"),
+                query(
+                    f"max by (instance, percentile) ({select('memleak_target_response_time_seconds', inside=APPLICATION)})",
+                    "{{percentile}} % within {{instance}}",
+                ),
+            ],
             12,
             8,
             min=0,

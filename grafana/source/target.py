@@ -1,6 +1,6 @@
 """Target detail: everything about one target, the answer first and the evidence below it."""
 
-from .queries import HERE, HOUR, TARGET, TARGET_AREA, rate, select
+from .queries import HERE, HOUR, TARGET, TARGET_AREA, TARGET_AREA_OR_NONE, rate, select
 from .schema import (
     BAD,
     DASHED,
@@ -512,7 +512,7 @@ def rules():
     labels = "instance, area, rule, level"
 
     def number(metric):
-        return rows(f"max by ({labels}) ({select(metric, inside=TARGET_AREA)})")
+        return rows(f"max by ({labels}) ({select(metric, inside=TARGET_AREA_OR_NONE)})")
 
     known = "unit, namespace, pod, container_name, container, pod_uid, runtime"
     ours, critical = ('alertstate="firing"', 'alertname=~"MemoryLeak.*|Memleak.*"'), 'severity="critical"'
@@ -536,6 +536,7 @@ def rules():
                 number("memleak_threshold_ratio"),
                 number("memleak_threshold_seconds"),
                 number("memleak_threshold_bytes_per_second"),
+                number("memleak_threshold_per_second"),
             ],
             [
                 column("rule", "Rule", width=170),
@@ -547,6 +548,7 @@ def rules():
                 column("Value #D", "Share", unit="percentunit", width=80),
                 column("Value #E", "Time", unit="s", width=80),
                 column("Value #F", "Rate", unit="Bps", width=90),
+                column("Value #G", "Frequency", unit="ops", width=90),
                 column("instance", "Instance"),
             ],
             width=14,

@@ -1,7 +1,7 @@
 //! The one table of rules with their numbers in the presets. `docs/sensitivity.md` is written from it.
 //!
-//! Some rules have no source yet: nothing that the exporter reads delivers what they need. Their numbers stand here all
-//! the same, so that a preset is one thing; they are neither judged nor exported until there is a source.
+//! Some numbers are decided elsewhere. They stand here all the same, so that a preset is one thing; they are neither
+//! judged nor exported.
 
 use super::{Areas, Level, Measure, Preset, Quantity, Rule, Threshold};
 use std::fmt;
@@ -90,7 +90,7 @@ pub static RULES: &[&Rule] = &[
     &rule!("heap_of_limit", Ratio, Measure::ShareOfLimit, Areas::Beginning("heap"),
         [warning!(0.8, critical 0.9), warning!(0.8, critical 0.9), &[]],
         "The heap is nearly full."),
-    &rule!("gc_frequency", PerSecond, Measure::NoSource, Areas::Target,
+    &rule!("gc_frequency", PerSecond, Measure::Collections, Areas::Target,
         [warning!(10.0 / MINUTE), warning!(30.0 / MINUTE), &[]],
         "Collections come so often that the heap must be too small or nearly full."),
     &rule!("external_size", Bytes, Measure::Size, Areas::Named("external"),
@@ -99,7 +99,7 @@ pub static RULES: &[&Rule] = &[
     &rule!("external_of_limit", Ratio, Measure::ShareOfLimit, Areas::Named("external"),
         [&[], &[(Level::Warning, 0.25), (Level::Critical, 0.5), (Level::Emergency, 0.75)], &[]],
         "Memory beside the heap takes this share of the limit."),
-    &rule!("external_to_heap", Ratio, Measure::NoSource, Areas::Target,
+    &rule!("external_to_heap", Ratio, Measure::ExternalToHeap, Areas::Target,
         [warning!(3.0, critical 4.0), warning!(3.0, critical 4.0), &[]],
         "There is this much more memory beside the heap than in it."),
     &rule!("external_growth", BytesPerSecond, Measure::Rate { window_secs: 15.0 }, Areas::Named("external"),
@@ -115,13 +115,13 @@ pub static RULES: &[&Rule] = &[
     &rule!("files", Objects, Measure::Size, Areas::Named("event_files"),
         [warning!(1000.0), warning!(10_000.0), &[]],
         "Files pile up in an event directory."),
-    &rule!("cpu", Ratio, Measure::NoSource, Areas::Target,
+    &rule!("cpu", Ratio, Measure::ProcessorShare, Areas::Target,
         [warning!(0.7, critical 0.9), warning!(0.8, critical 0.95), warning!(0.7, critical 0.9)],
         "The target uses this share of its processors."),
-    &rule!("event_loop_lag", Seconds, Measure::NoSource, Areas::Target,
+    &rule!("event_loop_lag", Seconds, Measure::EventLoopLag, Areas::Target,
         [warning!(0.01, critical 0.05), warning!(0.02, critical 0.1), warning!(0.01, critical 0.05)],
         "The event loop is late."),
-    &rule!("response_time", Seconds, Measure::NoSource, Areas::Target,
+    &rule!("response_time", Seconds, Measure::ResponseTime, Areas::Target,
         [warning!(0.5, critical 1.0), warning!(0.5, critical 1.0), &[]],
         "Requests are answered slowly."),
     &rule!("alert_cooldown", Seconds, Measure::Elsewhere("Alertmanager decides how often an alert is repeated: `repeat_interval` in its routes"), Areas::Target,
@@ -154,7 +154,20 @@ impl Measure {
             Self::SustainedSize => "share of the samples of the window".into(),
             Self::SustainedShare => "size against limit, share of the samples of the window".into(),
             Self::Parameter => "parameter of other rules".into(),
-            Self::NoSource => "not judged: waits for its source".into(),
+            Self::Collections => {
+                "mean of one to two minutes; full collections, or all where the runtime tells no generations".into()
+            }
+            Self::ExternalToHeap => {
+                "`external` against `heap` of all that tell both, all samples of half a minute".into()
+            }
+            Self::ProcessorShare => {
+                "mean of one to two minutes; one processor for each process of Node, CPython or Ruby, else all of this machine"
+                    .into()
+            }
+            Self::EventLoopLag => "the latest of its processes, all samples of half a minute".into(),
+            Self::ResponseTime => {
+                "95 % are answered within, by the buckets of a histogram, else the mean answer; one to two minutes".into()
+            }
             Self::Elsewhere(hint) => format!("not judged and not set here: {hint}"),
         }
     }

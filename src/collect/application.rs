@@ -271,6 +271,9 @@ impl Asked {
         if let Some(told) = page {
             batch.counted.push((member.identity, counts(told)));
             batch.event_loop_lags.extend(told.value(Role::Lag).map(|lag| (member.identity, lag)));
+            batch.response_times.extend(told.response_times().map(|times| (member.identity, times)));
+        } else if reading.page.is_some() {
+            batch.untold.push(member.identity);
         }
         let samples: Vec<Sample> = areas.into_iter().map(|area| self.sample(area)).collect();
         batch.push(member, samples);
@@ -459,7 +462,9 @@ fn well_known(told: &Told) -> Areas {
         let (name, unit) = match row.role {
             Role::Bytes(name) | Role::BytesOnce(name) => (name, Unit::Bytes),
             Role::Objects(name) => (name, Unit::Objects),
-            Role::Limit(_) | Role::Pools(_) | Role::Count(_) | Role::Lag | Role::Start => continue,
+            Role::Limit(_) | Role::Pools(_) | Role::Count(_) | Role::Lag | Role::Answers | Role::Start => {
+                continue;
+            }
         };
         if areas.contains_key(name) {
             continue;

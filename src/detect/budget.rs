@@ -1,4 +1,4 @@
-//! The judge of one area's budget: which of its rules are breached now, and at which level.
+//! The judges of budgets: which rules of an area, or of a target as a whole, are breached now, and at which level.
 //!
 //! Plain numbers want a measurement that does not shout at every garbage collection, or nobody keeps them switched on:
 //!
@@ -6,6 +6,7 @@
 //! - Growth is measured on floors, is none while it falls in between, and is none where the area only goes back to where
 //!   it has been lately ([`rise`]). It is measured once three windows, and ten minutes at least, of past are known.
 //! - Something is sustained by its share of the samples of the window ([`sustained`]).
+//! - What a target tells beside its areas is held or meant over a minute or two ([`target`], [`pace`]).
 //!
 //! All of them end later than they begin, so that a number that is just touched is one breach and not twenty. Before
 //! there is enough to go by there is no standing: absent, and not "kept".
@@ -15,10 +16,16 @@
 //! is no part of this, and this is no part of that.
 
 mod held;
+mod pace;
 mod rise;
 mod sustained;
+mod target;
 
 use self::{held::Held, rise::Rises, sustained::Sustained};
+pub use self::{
+    pace::Pace,
+    target::{TargetJudge, TargetReading},
+};
 use crate::{
     budget::{Budget, Measure, Threshold},
     sample::{Area, Seconds},
@@ -50,7 +57,7 @@ pub struct Reading {
     pub grown: Option<f64>,
 }
 
-/// How an area stands to one number of its budget.
+/// How an area, or a target as a whole, stands to one number of its budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Standing {
     /// The number.
@@ -59,7 +66,7 @@ pub struct Standing {
     pub is_breached: Option<bool>,
 }
 
-/// A number was reached, is kept again, or can no longer be held against the area.
+/// A number was reached, is kept again, or can no longer be held against anything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change {
     /// The number.
@@ -153,12 +160,13 @@ impl BudgetJudge {
                 Measure::SustainedShare => {
                     line.sustain(threshold, budget, reading.at, reading.share_of_limit)
                 }
-                Measure::Parameter | Measure::NoSource | Measure::Elsewhere(_) => None,
                 Measure::Rate { .. } | Measure::UsualRate { .. } | Measure::Growth | Measure::GrowthShare => {
                     let window = window_secs(budget, threshold);
                     let rises = rises.iter().find(|rises| window.is_some_and(|window| rises.is_of(window)));
                     rises.and_then(|rises| look_at_rise(threshold, rises, size.floor()))
                 }
+                // A parameter, or about no area.
+                _ => None,
             };
             if let Some(look) = look {
                 line.step(*threshold, look, tell);

@@ -28,7 +28,8 @@ pub enum Source {
     Area(fn(&AreaView) -> Option<f64>),
     /// One value for each pattern of each judged area; the label `pattern` beside the area's.
     Pattern,
-    /// One value of each number of a budget that has it; the labels `rule` and `level` beside the area's.
+    /// One value of each number of a budget that has it; the labels `rule` and `level` beside the area's, and no `area`
+    /// where the rule is about the target as a whole.
     Rule(fn(&RuleView) -> Option<f64>),
     /// One value of each part of a target that has it; the label `part` beside the target's.
     Part(fn(&PartView) -> Option<f64>),
@@ -37,6 +38,8 @@ pub enum Source {
     /// One value of each target and generation of garbage collection that has it; the label `generation` beside the
     /// target's.
     Generation(fn(&TargetView, Generation) -> Option<f64>),
+    /// One value of each target and percentile that has it; the label `percentile` beside the target's.
+    Percentile(fn(&TargetView, Percentile) -> Option<f64>),
     /// The target's info labels with the value 1.
     TargetInfo,
     /// The exporter's own registry.
@@ -83,12 +86,14 @@ pub const AREA_LABELS: [&str; 3] = ["target", "kind", "area"];
 pub const PID_LABEL: &str = "pid";
 /// The label that names a pattern.
 pub const PATTERN_LABEL: &str = "pattern";
-/// The labels of [`Source::Rule`] beside the area's.
+/// The labels of [`Source::Rule`] beside the area's, or beside the target's.
 pub const RULE_LABELS: [&str; 2] = ["rule", "level"];
 /// The label that names a part.
 pub const PART_LABEL: &str = "part";
 /// The label of [`Source::Generation`] beside the target's.
 pub const GENERATION_LABEL: &str = "generation";
+/// The label of [`Source::Percentile`] beside the target's.
+pub const PERCENTILE_LABEL: &str = "percentile";
 /// The labels of [`Source::TargetInfo`] beside the target's own.
 pub const INFO_LABELS: [&str; 8] =
     ["unit", "container", "pod_uid", "namespace", "pod", "container_name", "workload", "runtime"];
@@ -133,17 +138,19 @@ pub const TARGET_METRICS: &[Metric] = &[
     metric!("memleak_area_last_sample_timestamp_seconds", "memleak.area.last_sample_timestamp", "s", Gauge, Source::Area(|a| Some(a.sampled_at)), [],
         "When the area was sampled, in Unix time: the exporter samples on its own timer, not at the scrape."),
     metric!("memleak_area_budget_breached", "memleak.area.budget.breached", "", Gauge, Source::Rule(|r| r.is_breached.map(|is| f64::from(u8::from(is)))), ["rule", "level"],
-        "1 while the area, all processes of the target together, is over this number of its budget, 0 while it is not. Absent without a budget and while evidence is thin."),
+        "1 while the area, all processes of the target together, is over this number of its budget, 0 while it is not; without the label area it is about the target as a whole. Absent without a budget and while evidence is thin."),
     metric!("memleak_threshold_bytes", "memleak.threshold", "By", Gauge, Source::Rule(|r| threshold(r, Quantity::Bytes)), ["rule", "level"],
         "The number of a rule of the area's budget, in bytes. Absent without a budget, as are all thresholds."),
     metric!("memleak_threshold_objects", "memleak.threshold.objects", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Objects)), ["rule", "level"],
         "The number of a rule of the area's budget, in objects."),
     metric!("memleak_threshold_ratio", "memleak.threshold.ratio", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Ratio)), ["rule", "level"],
-        "The number of a rule of the area's budget, a share or a multiple."),
+        "The number of a rule of the budget of an area or a target, a share or a multiple."),
     metric!("memleak_threshold_seconds", "memleak.threshold.seconds", "", Gauge, Source::Rule(|r| threshold(r, Quantity::Seconds)), ["rule", "level"],
-        "The number of a rule of the area's budget, in seconds: the window of those that have one."),
+        "The number of a rule of the budget of an area or a target, in seconds: a delay, or the window of those that have one."),
     metric!("memleak_threshold_bytes_per_second", "memleak.threshold.bytes_per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::BytesPerSecond)), ["rule", "level"],
         "The number of a rule of the area's budget, in bytes a second."),
+    metric!("memleak_threshold_per_second", "memleak.threshold.per_second", "", Gauge, Source::Rule(|r| threshold(r, Quantity::PerSecond)), ["rule", "level"],
+        "The number of a rule of the target's budget, in times a second. It has no label area."),
     metric!("memleak_attribution_bytes", "memleak.attribution", "By", Gauge, Source::Part(|p| part(p, Measure::Memory, Some(p.size))), ["part"],
         "Resident and swapped-out memory of the part, over those processes of the target that are under suspicion or named by attribution.targets; all parts of a target add up to all their memory. Absent for other processes."),
     metric!("memleak_attribution_descriptors", "memleak.attribution.descriptors", "", Gauge, Source::Part(|p| part(p, Measure::Descriptors, Some(p.size))), ["part"],
@@ -189,6 +196,8 @@ pub const TARGET_METRICS: &[Metric] = &[
         "Requests that an application has answered since it was watched, where it tells under a well-known name."),
     metric!("memleak_target_response_seconds_total", "memleak.target.response", "s", Counter, Source::Target(|t| t.counts.get(Counted::ResponseSecs)), [],
         "Seconds that answering those requests took; over the rate of the requests, the mean response time."),
+    metric!("memleak_target_response_time_seconds", "memleak.target.response_time", "s", Gauge, Source::Percentile(response_time), ["percentile"],
+        "How long the answers of an application took over the last one to two minutes, by the buckets of its own histogram: 50, 95 and 99 % of them took at most so long. Absent without such a histogram, and while nothing is answered."),
     metric!("memleak_gc_collections_total", "memleak.gc.collections", "", Counter, Source::Generation(collections), ["generation"],
         "Garbage collections of an application, or of the JVMs among processes, since it was watched: young, old, or all where its runtime tells no more than that."),
     metric!("memleak_gc_duration_seconds_total", "memleak.gc.duration", "s", Counter, Source::Target(|t| t.counts.get(Counted::CollectionSecs)), [],
@@ -324,6 +333,41 @@ impl Generation {
     }
 }
 
+/// A percentile that is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Percentile {
+    /// The median.
+    P50,
+    /// One of twenty is above.
+    P95,
+    /// One of a hundred is above.
+    P99,
+}
+
+impl Percentile {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::P50, Self::P95, Self::P99];
+
+    /// The value of the `percentile` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::P50 => "50",
+            Self::P95 => "95",
+            Self::P99 => "99",
+        }
+    }
+}
+
+fn response_time(target: &TargetView, percentile: Percentile) -> Option<f64> {
+    let times = target.response_times?;
+    Some(match percentile {
+        Percentile::P50 => times.p50,
+        Percentile::P95 => times.p95,
+        Percentile::P99 => times.p99,
+    })
+}
+
 fn collections(target: &TargetView, generation: Generation) -> Option<f64> {
     target.counts.get(match generation {
         Generation::Young => Counted::YoungCollections,
@@ -333,7 +377,11 @@ fn collections(target: &TargetView, generation: Generation) -> Option<f64> {
 }
 
 fn external_to_heap(target: &TargetView) -> Option<f64> {
-    let size = |name: &str| target.areas.iter().find(|area| *area.area.name == *name).map(|area| area.size);
+    // Where pids are shown, an area of each process is one.
+    let size = |name: &str| {
+        let areas = target.areas.iter().filter(|area| *area.area.name == *name);
+        areas.map(|area| area.size).reduce(|one, other| one + other)
+    };
     let heap = size("heap").filter(|heap| *heap > 0.0)?;
     Some(size("external")? / heap)
 }
@@ -349,6 +397,9 @@ pub fn series_count(target: &TargetView) -> usize {
         Source::Target(value) => usize::from(value(target).is_some()),
         Source::Generation(value) => {
             Generation::ALL.iter().filter(|of| value(target, **of).is_some()).count()
+        }
+        Source::Percentile(value) => {
+            Percentile::ALL.iter().filter(|of| value(target, **of).is_some()).count()
         }
         Source::TargetInfo => usize::from(target.members > 0),
         Source::Own => 0,

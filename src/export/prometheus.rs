@@ -17,8 +17,8 @@ use self::{
     selection::Selection,
 };
 use super::metric::{
-    AREA_LABELS, GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL,
-    RULE_LABELS, Source, TARGET_METRICS,
+    AREA_LABELS, GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL,
+    PERCENTILE_LABEL, PID_LABEL, Percentile, RULE_LABELS, Source, TARGET_METRICS,
 };
 use crate::{
     detect::finding::Pattern,
@@ -79,6 +79,14 @@ pub fn render(page: &Page<'_>, layout: Layout, sink: &mut impl Sink) {
                     let Some(value) = value(target, generation) else { continue };
                     line.begin();
                     push_label(line.out, b',', GENERATION_LABEL, generation.as_str());
+                    line.end(value);
+                }
+            }),
+            Source::Percentile(value) => writer.family(metric, &targets, |line, target| {
+                for percentile in Percentile::ALL {
+                    let Some(value) = value(target, percentile) else { continue };
+                    line.begin();
+                    push_label(line.out, b',', PERCENTILE_LABEL, percentile.as_str());
                     line.end(value);
                 }
             }),
@@ -157,7 +165,9 @@ fn rule_rows<'a>(page: &Page<'a>) -> Rows<'a, RuleView> {
         for rule in &target.rules {
             rows.push(rule, |labels| {
                 push_target_labels(labels, &target.target);
-                push_label(labels, b',', area_label, &rule.area);
+                if let Some(area) = &rule.area {
+                    push_label(labels, b',', area_label, area);
+                }
                 push_label(labels, b',', rule_label, rule.threshold.rule.name);
                 push_label(labels, b',', level_label, rule.threshold.level.as_str());
             });

@@ -63,6 +63,7 @@ impl Presentation<'_> {
                     episodes: record.episodes,
                     counts: record.counts,
                     event_loop_lag_secs: record.event_loop_lag_secs,
+                    response_times: record.response_times,
                     oldest_file_at: members
                         .iter()
                         .filter_map(|watched| watched.oldest_file_at)

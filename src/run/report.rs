@@ -190,23 +190,23 @@ pub(super) fn episode(member: &Member, area: &Area, transition: &Transition, tol
     }
 }
 
-/// An area reached a number of its budget, keeps it again, or is no longer held against it.
+/// An area, or a target as a whole, reached a number of its budget, keeps it again, or is no longer held against it.
 pub(super) fn budget(happened: &BudgetChange) {
     let BudgetChange { target, area, change } = happened;
     let (target, kind, rule) = (&target.name, target.kind, change.threshold.rule);
     let (grade, threshold) = (change.threshold.level.as_str(), change.threshold.to_string());
     let measured = change.measured.map(|value| Shown { quantity: rule.quantity, value }.to_string());
-    let (rule, measured) = (rule.name, measured.as_deref());
+    let (rule, measured, area) = (rule.name, measured.as_deref(), area.as_deref());
     match change.is_breached {
         Some(true) => {
-            tracing::warn!(%target, %kind, %area, rule, grade, measured, threshold, "budget exceeded");
+            tracing::warn!(%target, %kind, area, rule, grade, measured, threshold, "budget exceeded");
         }
         Some(false) => {
-            tracing::info!(%target, %kind, %area, rule, grade, measured, threshold, "budget kept again");
+            tracing::info!(%target, %kind, area, rule, grade, measured, threshold, "budget kept again");
         }
         None => tracing::info!(
-            %target, %kind, %area, rule, grade, threshold,
-            "budget no longer exceeded: its processes are gone or new, or no longer held against it"
+            %target, %kind, area, rule, grade, threshold,
+            "budget no longer exceeded: its processes are gone or new, tell nothing any more, or are no longer held against it"
         ),
     }
 }

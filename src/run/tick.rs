@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     act::{signal, spawn},
-    collect::{ALL, Entry, Lent, Request, Stopwatch, paths::Paths},
+    collect::{ALL, Entry, Lent, Request, Stopwatch, paths::Paths, processors},
     config::{Collectors, Config, Limits},
     detect::{attribution, episode::LeakState},
     export::{
@@ -108,7 +108,7 @@ impl Ticker {
         let workers = Workers::start(jobs(config, &surroundings))?;
         let interval = config.sampling.interval;
         let mut watch = Watch::new(terms(config, &surroundings.collectors), interval.as_secs_f64());
-        watch.set_budgets(&config.sensitivity);
+        watch.set_budgets(&config.sensitivity, processors::online(&surroundings.paths));
         watch.set_attribution(&config.attribution);
         if let Some(storage) = &mut surroundings.storage {
             storage.hand_over(&mut watch);
@@ -327,7 +327,7 @@ impl Ticker {
         let terms = terms(&config, &self.surroundings.collectors);
         self.watch.reconfigure(terms, self.interval.as_secs_f64());
         self.forget_the_needless(&config);
-        self.watch.set_budgets(&config.sensitivity);
+        self.watch.set_budgets(&config.sensitivity, processors::online(&self.surroundings.paths));
         self.watch.set_attribution(&config.attribution);
         self.watch.set_severity(config.severity.as_ref());
         self.limits = config.limits.clone();

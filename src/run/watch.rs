@@ -84,10 +84,12 @@ impl Watch {
         }
     }
 
-    /// Puts budgets in force; what was measured stays for the targets whose budget is the same as before.
-    pub(super) fn set_budgets(&mut self, sensitivity: &Sensitivity) {
+    /// Puts budgets in force, on a machine with so many processors; what was measured stays for the targets whose budget is
+    /// the same as before.
+    pub(super) fn set_budgets(&mut self, sensitivity: &Sensitivity, processors: Option<f64>) {
         for source in self.sources.iter_mut().filter(|source| source.terms.has_budgets) {
-            source.budgets.reconfigure(sensitivity, source.terms.interval_secs, &mut self.pending);
+            let circumstances = (source.terms.interval_secs, processors);
+            source.budgets.reconfigure(sensitivity, circumstances, &mut self.pending);
         }
     }
 
@@ -134,7 +136,7 @@ impl Watch {
         };
         source.take_in(batch, &mut Desk { scratch: &mut self.scratch, events });
         if source.terms.has_budgets {
-            source.budgets.take_in(source.members.values(), batch.at, events);
+            source.judge_budgets(batch.at, events);
         }
         let interval_secs = source.terms.interval_secs;
         self.take_in_beside(batch, interval_secs, events);
@@ -248,7 +250,7 @@ impl Watch {
         self.members().flat_map(|watched| &watched.areas).filter(|area| area.is_judged()).count()
     }
 
-    /// The numbers that a target is held against, sorted by area.
+    /// The numbers that a target is held against: those of the whole first, then sorted by area.
     pub(super) fn rules_of(&self, target: &Target) -> Vec<RuleView> {
         let mut rules = self.sources.iter().map(|source| source.budgets.rules_of(target));
         rules.find(|rules| !rules.is_empty()).unwrap_or_default()

@@ -174,6 +174,54 @@ fn node_tells_of_its_heap_and_every_origin_makes_an_area() {
     assert_eq!((status, others.contains("checkout\",kind")), (200, false));
 }
 
+/// Blocks the event loop for 60 ms at a time, without taking any processor.
+const BLOCK: &str = "const lock = new Int32Array(new SharedArrayBuffer(4));\n\
+                     const block = () => { Atomics.wait(lock, 0, 0, 60); setImmediate(block); };\n\
+                     setImmediate(block);\n";
+
+#[test]
+fn a_blocked_event_loop_is_over_its_number_and_a_calm_one_is_not() {
+    let scratch = Scratch::new("lag");
+    let (script, block) = (installed("node/app.js"), scratch.write("block.js", BLOCK));
+    let (script, block) = (script.display().to_string(), block.display().to_string());
+    let calm = Application::start(program("node"), &[&script]);
+    let blocked = Application::start(program("node"), &["--require", &block, &script]);
+    let configuration = format!(
+        "{SAMPLING}targets: [{{name: 'calm|blocked', thresholds: {{event_loop_lag: {{warning: 30ms, critical: 30s}}}}}}]\n\
+         applications:\n- {{name: calm, prometheus: {}}}\n- {{name: blocked, prometheus: {}}}\n",
+        calm.url("/metrics"),
+        blocked.url("/metrics"),
+    );
+    let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS);
+    let breached = |scrape: &Scrape, target, level| {
+        let labels = [("target", target), ("rule", "event_loop_lag"), ("level", level)];
+        scrape.value("memleak_area_budget_breached", &labels)
+    };
+    let scrape = exporter.scrape_until("the breach", PATIENCE, |scrape| {
+        (breached(scrape, "blocked", "warning")? > 0.0).then(|| scrape.clone())
+    });
+    assert_eq!(breached(&scrape, "blocked", "critical"), Some(0.0));
+    let scrape = exporter.scrape_until("the calm one to be known", PATIENCE, |scrape| {
+        breached(scrape, "calm", "warning").map(|_| scrape.clone())
+    });
+    assert_eq!(breached(&scrape, "calm", "warning"), Some(0.0));
+    let numbers: Vec<_> = scrape.all("memleak_threshold_seconds", &[("target", "blocked")]).collect();
+    assert_eq!(numbers.len(), 2);
+    assert!(numbers.iter().all(|series| !series.labels.contains_key("area")), "it is about no area");
+    // It answers us, and has been asked for a minute by now.
+    let times = exporter.scrape_until("how long answers take", PATIENCE, |scrape| {
+        let time = |percentile| {
+            let labels = [("target", "blocked"), ("percentile", percentile)];
+            scrape.value("memleak_target_response_time_seconds", &labels)
+        };
+        Some([time("50")?, time("95")?, time("99")?])
+    });
+    assert!(times.is_sorted() && times[0] > 0.0 && times[2] <= 10.0, "{times:?}");
+    let said = exporter.process.output();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("budget exceeded")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("target=blocked"), "{lines:?}");
+}
+
 #[test]
 fn three_libraries_on_a_jvm_tell_what_the_jvm_tells() {
     let java = installed("java").display().to_string();

@@ -175,13 +175,15 @@ pub(super) fn health(document: &Value) -> Report {
         ],
         notes: Vec::new(),
     };
-    let trouble = |trouble: &Value| Row {
-        cells: vec![
-            format!("{} of {}", said::text(trouble, "/area"), said::text(trouble, "/target")).into(),
-            said::health(trouble, "/status"),
-            said::text(trouble, "/reason").into(),
-        ],
-        notes: Vec::new(),
+    let trouble = |trouble: &Value| {
+        let (target, area) =
+            (said::text(trouble, "/target"), trouble.pointer("/area").and_then(Value::as_str));
+        // Without an area it is the target as a whole.
+        let what = area.map_or_else(|| target.clone(), |area| format!("{area} of {target}"));
+        Row {
+            cells: vec![what.into(), said::health(trouble, "/status"), said::text(trouble, "/reason").into()],
+            notes: Vec::new(),
+        }
     };
     let components = document.items("/components").iter().map(component);
     let whole = said::health(document, "/status");

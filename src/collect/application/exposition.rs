@@ -7,13 +7,20 @@ use super::{
     account,
     table::{Index, Role, TABLE, runtime},
 };
-use crate::config::selector::{Selector, Series};
+use crate::{
+    config::selector::{Selector, Series},
+    sample::{Bucket, Buckets},
+};
 use std::collections::BTreeMap;
 
 /// Longer lines are no metrics.
 const LONGEST_LINE: usize = 64 * 1024;
 /// Pools of one application: a JVM has ten.
 const MOST_POOLS: usize = 32;
+/// Buckets of one histogram: Micrometer writes 73 of a request where it is asked for percentiles.
+const MOST_BUCKETS: usize = 128;
+/// The label of a bucket's bound.
+const BOUND: &str = "le";
 
 /// What was told so far.
 pub(super) struct Exposition<'a> {
@@ -34,6 +41,8 @@ pub(super) struct Told {
     pub(super) rows: BTreeMap<usize, Vec<Option<f64>>>,
     /// The pools of a row, by the number of the row and the name of the pool.
     pub(super) pools: BTreeMap<usize, BTreeMap<String, f64>>,
+    /// The buckets of a row by their bounds, by the number of the row; one more than so many are too many.
+    buckets: BTreeMap<usize, Vec<Bucket>>,
     /// The configured metrics, in their order.
     pub(super) selected: Vec<Option<f64>>,
     /// The runtime, by its metrics.
@@ -151,6 +160,13 @@ impl<'a> Exposition<'a> {
                 self.told.add_to_pool(row, pool, value);
                 continue;
             }
+            if known.role == Role::Answers {
+                let bound = series.label(BOUND).and_then(|bound| bound.parse().ok());
+                if let Some(bound) = bound.filter(|bound: &f64| !bound.is_nan()) {
+                    self.told.add_to_bucket(row, bound, value);
+                }
+                continue;
+            }
             let terms = self.told.rows.entry(row).or_insert_with(|| vec![None; known.terms.len()]);
             if let Some(sum) = terms.get_mut(number) {
                 *sum = Some(sum.unwrap_or(0.0) + term.factor * value);
@@ -166,6 +182,28 @@ impl Told {
         if pools.len() < MOST_POOLS || pools.contains_key(&pool) {
             *pools.entry(pool).or_insert(0.0) += value;
         }
+    }
+
+    fn add_to_bucket(&mut self, row: usize, upper_bound: f64, count: f64) {
+        let buckets = self.buckets.entry(row).or_default();
+        match buckets.binary_search_by(|known| known.upper_bound.total_cmp(&upper_bound)) {
+            Ok(place) => {
+                if let Some(known) = buckets.get_mut(place) {
+                    known.count += count;
+                }
+            }
+            Err(place) if buckets.len() <= MOST_BUCKETS => {
+                buckets.insert(place, Bucket { upper_bound, count });
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The first histogram of how long answers take; none of one without its last bucket, or with too many.
+    pub(super) fn response_times(&self) -> Option<Buckets> {
+        let buckets = self.buckets.values().next()?;
+        let is_whole = buckets.last().is_some_and(|last| last.upper_bound == f64::INFINITY);
+        (is_whole && (2..=MOST_BUCKETS).contains(&buckets.len())).then(|| buckets.as_slice().into())
     }
 
     /// The value of what a role says: of its first row that was told.
@@ -305,5 +343,32 @@ mod tests {
             text.push_str(&format!("jvm_memory_pool_bytes_used{{pool=\"p{number}\"}} 1\n"));
         }
         assert_eq!(read(&text, "", &[]).unwrap().pools().count(), MOST_POOLS);
+    }
+
+    #[test]
+    fn buckets_of_all_pages_add_up_and_too_many_are_none() {
+        let line = |of: &str, bound: &str, count: u32| {
+            format!("http_request_duration_seconds_bucket{{path=\"{of}\",le=\"{bound}\"}} {count}\n")
+        };
+        let times = |text: &str| read(text, "", &[]).unwrap().response_times();
+        let page = [
+            line("/a", "+Inf", 9),
+            line("/a", "0.5", 4),
+            line("/b", "0.5", 1),
+            line("/a", "2", 5),
+            line("/b", "+Inf", 3),
+            line("/b", "2.0", 1),
+        ];
+        let told: Vec<(f64, f64)> =
+            times(&page.concat()).unwrap().iter().map(|bucket| (bucket.upper_bound, bucket.count)).collect();
+        assert_eq!(told, [(0.5, 5.0), (2.0, 6.0), (f64::INFINITY, 12.0)]);
+        assert_eq!(times(&page[1..4].concat()), None, "how many there are in all is not told");
+        assert_eq!(times(&line("/a", "+Inf", 9)), None, "a bound is needed");
+        let many = |bounds: u32| -> String {
+            let bounded = (1..bounds).map(|bound| line("/", &bound.to_string(), bound));
+            bounded.chain([line("/", "+Inf", bounds)]).collect()
+        };
+        assert_eq!(times(&many(128)).map(|told| told.len()), Some(128));
+        assert_eq!(times(&many(129)), None);
     }
 }

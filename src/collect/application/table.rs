@@ -30,6 +30,8 @@ pub(super) enum Role {
     Count(Counter),
     /// By how much the event loop is late, in seconds.
     Lag,
+    /// A histogram of how long answers take, in seconds.
+    Answers,
     /// When the process started, in Unix time.
     Start,
 }
@@ -112,7 +114,7 @@ const OLD_GENERATIONS: &[&str] = &["gen2"];
 use Counter::{
     CollectionSecs, Collections, CpuSecs, OldCollections, Requests, ResponseSecs, YoungCollections,
 };
-use Role::{Bytes, BytesOnce, Count, Lag, Limit, Objects, Pools, Start};
+use Role::{Answers, Bytes, BytesOnce, Count, Lag, Limit, Objects, Pools, Start};
 
 /// The table.
 #[rustfmt::skip]
@@ -151,6 +153,9 @@ pub(super) const TABLE: &[Row] = &[
     row(Count(ResponseSecs), &[all("http_server_request_duration_seconds_sum")]),
     row(Count(ResponseSecs), &[all("http_server_requests_seconds_sum")]),
     row(Count(ResponseSecs), &[all("http_request_duration_seconds_sum")]),
+    row(Answers, &[all("http_server_request_duration_seconds_bucket")]),
+    row(Answers, &[all("http_server_requests_seconds_bucket")]),
+    row(Answers, &[all("http_request_duration_seconds_bucket")]),
 
     // Node
     row(Bytes("heap"), &[all("nodejs_heap_size_used_bytes")]),

@@ -196,6 +196,10 @@ fn configured_areas_are_told_and_fail_one_by_one() {
         ]
     );
     assert_eq!(batch.errors.read, 4);
+    let member = asked.member.clone().unwrap();
+    assert_eq!(batch.untold, [member.identity], "it is here, and does not tell of itself");
+    let at_another_time = reading(&asked, None, vec![document(), document()]);
+    assert_eq!(told(&mut asked, &at_another_time, 1006.0).0.untold, [], "it was not asked");
 }
 
 /// The identity of the only member; an error while it is silent, and nothing where it is gone.

@@ -39,6 +39,11 @@ impl Held {
         }
     }
 
+    /// For so long a value may be missing.
+    pub(super) fn patience_secs(&self) -> f64 {
+        2.0 * self.length_secs
+    }
+
     /// Takes in a value. After a gap of two stretches the past is forgotten.
     pub(super) fn push(&mut self, at: Seconds, value: f64) {
         if at < self.last_at {
@@ -47,7 +52,7 @@ impl Held {
         let gap_secs = at - self.last_at;
         self.last_at = at;
         let one = Extent { floor: value, ceiling: value };
-        if self.began_at.is_nan() || gap_secs > 2.0 * self.length_secs {
+        if self.began_at.is_nan() || gap_secs > self.patience_secs() {
             (self.began_at, self.now, self.before) = (at, one, None);
         } else if at - self.began_at >= self.length_secs {
             (self.began_at, self.before, self.now) = (at, Some(self.now), one);

@@ -22,6 +22,7 @@ fn snapshot(name: &str, taken_at: Seconds) -> Arc<Snapshot> {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas: Vec::new(),
         rules: Vec::new(),
         parts: Vec::new(),

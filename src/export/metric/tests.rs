@@ -94,6 +94,7 @@ fn labels_of_a_source_are_those_that_it_writes() {
             Source::Part(_) => &[PART_LABEL],
             Source::TargetInfo => &INFO_LABELS,
             Source::Generation(_) => &[GENERATION_LABEL],
+            Source::Percentile(_) => &[PERCENTILE_LABEL],
             Source::Area(_) | Source::Target(_) => &[],
             Source::Own => panic!("{} belongs to the registry", metric.name),
         };

@@ -6,8 +6,8 @@
 use crate::{
     detect::finding::Pattern,
     export::metric::{
-        GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PID_LABEL, RULE_LABELS,
-        Source,
+        GENERATION_LABEL, Generation, INFO_LABELS, Metric, PART_LABEL, PATTERN_LABEL, PERCENTILE_LABEL,
+        PID_LABEL, Percentile, RULE_LABELS, Source,
     },
     sample::TargetInfo,
     snapshot::{AreaView, PartView, RuleView, Snapshot, TargetView},
@@ -62,6 +62,7 @@ impl<'a> Rows<'a> {
             Source::Part(_) => self.parts.len(),
             Source::Target(_) | Source::TargetInfo => self.targets.len(),
             Source::Generation(_) => self.targets.len() * Generation::ALL.len(),
+            Source::Percentile(_) => self.targets.len() * Percentile::ALL.len(),
             Source::Own => 0,
         }
     }
@@ -93,6 +94,14 @@ impl<'a> Rows<'a> {
                     })
                 }))
             }
+            Source::Percentile(value) => {
+                Box::new(self.targets.iter().flat_map(move |(target, attributes)| {
+                    Percentile::ALL.into_iter().filter_map(move |percentile| {
+                        let value = finite(value(target, percentile))?;
+                        Some((value, Cow::Owned(with_percentile(attributes, percentile))))
+                    })
+                }))
+            }
             Source::TargetInfo => Box::new(
                 self.targets
                     .iter()
@@ -118,13 +127,16 @@ fn area_attributes(area: &AreaView, kind: &'static str, target: &Value) -> Vec<K
 
 fn rule_attributes(rule: &RuleView, kind: &'static str, target: &Value) -> Vec<KeyValue> {
     let [rule_label, level_label] = RULE_LABELS;
-    vec![
-        KeyValue::new("area", StringValue::from(Arc::clone(&rule.area))),
+    let mut attributes = Vec::with_capacity(5);
+    attributes
+        .extend(rule.area.as_ref().map(|area| KeyValue::new("area", StringValue::from(Arc::clone(area)))));
+    attributes.extend([
         KeyValue::new("kind", kind),
         KeyValue::new(level_label, rule.threshold.level.as_str()),
         KeyValue::new(rule_label, rule.threshold.rule.name),
         KeyValue::new("target", target.clone()),
-    ]
+    ]);
+    attributes
 }
 
 fn part_attributes(part: &PartView, kind: &'static str, target: &Value) -> Vec<KeyValue> {
@@ -147,6 +159,15 @@ fn patterns<'r>(area: &'r AreaView, attributes: &'r [KeyValue]) -> impl Iterator
             (f64::from(u8::from(pattern == finding.pattern)), Cow::Owned(with_pattern))
         })
     })
+}
+
+/// The target's attributes, and between them the percentile, by the order of the keys.
+fn with_percentile(attributes: &[KeyValue], percentile: Percentile) -> Vec<KeyValue> {
+    let is_before = |pair: &&KeyValue| pair.key.as_str() < PERCENTILE_LABEL;
+    let before = attributes.iter().filter(is_before).cloned();
+    let own = KeyValue::new(PERCENTILE_LABEL, percentile.as_str());
+    let after = attributes.iter().filter(|pair| !is_before(pair)).cloned();
+    before.chain([own]).chain(after).collect()
 }
 
 /// The target's attributes and what is known beside its name. What is unknown is left out: an empty label is none.

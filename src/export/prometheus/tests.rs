@@ -4,6 +4,7 @@ use crate::{
     detect::{
         episode::{Episode, EpisodeId, LeakState},
         finding::{Estimate, Evidence, Finding, Severity},
+        quantile::Quantiles,
     },
     sample::{Area, Counts, Identity, Kind, Limit, LimitSource, Measure, Unit},
     snapshot::Verdict,
@@ -21,6 +22,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),
@@ -66,11 +68,13 @@ fn leak() -> Verdict {
 /// A breached, a kept and a not yet measured number, and a parameter.
 fn rules() -> Vec<RuleView> {
     let rule = |name: &str, level, value, is_breached| RuleView {
-        area: "anon".into(),
+        area: Some("anon".into()),
         threshold: Threshold { rule: Rule::named(name).unwrap(), level, value },
         is_breached,
     };
     vec![
+        // Of the target as a whole.
+        RuleView { area: None, ..rule("gc_frequency", Level::Warning, 0.5, Some(false)) },
         rule("size", Level::Warning, 512.0, Some(true)),
         rule("size", Level::Critical, 2048.0, Some(false)),
         rule("growth", Level::Warning, 2.5, None),
@@ -85,7 +89,8 @@ fn small() -> Snapshot {
     let leaking = AreaView { limit, verdict: Some(leak()), ..area("anon", Unit::Bytes, 1024.0) };
     let gone = TargetView { members: 0, ..target("gone", Vec::new()) };
     let shop = target("shop", vec![leaking, area("fds", Unit::Objects, 7.0)]);
-    let targets = vec![gone, TargetView { rules: rules(), ..shop }];
+    let times = Quantiles { p50: 0.02, p95: 0.3, p99: 1.25 };
+    let targets = vec![gone, TargetView { rules: rules(), response_times: Some(times), ..shop }];
     Snapshot { tick: 1, taken_at: 1_700_000_000.5, targets, member_count: 2, ..Snapshot::default() }
 }
 

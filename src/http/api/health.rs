@@ -4,7 +4,7 @@ use super::shapes::{AreaId, FindingShape, Row};
 use crate::{
     budget::Level,
     detect::{episode::LeakState, finding::Severity, words::Span},
-    snapshot::{CollectorState, CollectorView, RuleView, Snapshot, TargetView},
+    snapshot::{AreaView, CollectorState, CollectorView, RuleView, Snapshot, TargetView},
 };
 use serde::Serialize;
 
@@ -65,8 +65,9 @@ struct Watched<'a> {
 struct Trouble<'a> {
     kind: &'static str,
     target: &'a str,
-    area: &'a str,
-    area_id: AreaId,
+    /// Both null where the target as a whole is in trouble.
+    area: Option<&'a str>,
+    area_id: Option<AreaId>,
     status: Health,
     reason: String,
 }
@@ -138,7 +139,8 @@ fn watched(snapshot: &Snapshot) -> Watched<'_> {
 /// The worst that is wrong with a target; none where all is well.
 fn trouble(target: &TargetView) -> Option<Trouble<'_>> {
     let leaks = target.areas.iter().filter_map(|area| leak(Row { target, area }));
-    let breaches = target.areas.iter().filter_map(|area| breach(Row { target, area }));
+    let breaches = target.areas.iter().filter_map(|area| breach(target, Some(area)));
+    let breaches = breaches.chain(breach(target, None));
     // Of equals the first, so that a leak is told rather than the budget that it breaks.
     leaks.chain(breaches).reduce(|worst, other| if other.status > worst.status { other } else { worst })
 }
@@ -154,25 +156,30 @@ fn leak(row: Row<'_>) -> Option<Trouble<'_>> {
     let left = row.finding().and_then(|finding| finding.time_to_limit);
     let left = left.map(|left| format!(", its limit in {}", Span(left.value))).unwrap_or_default();
     let reason = format!("a leak is {}, severity {}{left}", state.as_str(), severity.as_str());
-    Some(told(row, status, reason))
+    Some(told(row.target, Some(row.area), (status, reason)))
 }
 
-/// The worst number of an area that is reached.
-fn breach(row: Row<'_>) -> Option<Trouble<'_>> {
-    let is_breached = |view: &&RuleView| view.is_breached == Some(true) && view.area == row.area.area.name;
-    let worst = row.target.rules.iter().filter(is_breached).max_by_key(|view| view.threshold.level)?;
+/// The worst number of an area, or of the target as a whole, that is reached.
+fn breach<'a>(target: &'a TargetView, area: Option<&'a AreaView>) -> Option<Trouble<'a>> {
+    let name = area.map(|area| &area.area.name);
+    let is_breached = |view: &&RuleView| view.is_breached == Some(true) && view.area.as_ref() == name;
+    let worst = target.rules.iter().filter(is_breached).max_by_key(|view| view.threshold.level)?;
     let threshold = worst.threshold;
     let status = if threshold.level >= Level::Critical { Health::Critical } else { Health::Degraded };
     let reason = format!("{} reached its {} of {threshold}", threshold.rule.name, threshold.level.as_str());
-    Some(told(row, status, reason))
+    Some(told(target, area, (status, reason)))
 }
 
-fn told(row: Row<'_>, status: Health, reason: String) -> Trouble<'_> {
+fn told<'a>(
+    target: &'a TargetView,
+    area: Option<&'a AreaView>,
+    (status, reason): (Health, String),
+) -> Trouble<'a> {
     Trouble {
-        kind: row.target.target.kind.as_str(),
-        target: &row.target.target.name,
-        area: &row.area.area.name,
-        area_id: row.id(),
+        kind: target.target.kind.as_str(),
+        target: &target.target.name,
+        area: area.map(|area| &*area.area.name),
+        area_id: area.map(|area| Row { target, area }.id()),
         status,
         reason,
     }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     detect::{
         episode::{CLEAR_BELOW, CONFIRM_AT, LeakState, SUSPECT_AT},
+        quantile::Quantiles,
         severity,
     },
     sample::{Measure, TargetInfo},
@@ -111,6 +112,20 @@ pub(super) struct Targets<'a> {
     targets: Vec<TargetShape<'a>>,
 }
 
+/// How long answers take, in seconds.
+#[derive(Serialize)]
+struct ResponseTimes {
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+impl ResponseTimes {
+    const fn of(Quantiles { p50, p95, p99 }: Quantiles) -> Self {
+        Self { p50, p95, p99 }
+    }
+}
+
 #[derive(Serialize)]
 struct TargetShape<'a> {
     kind: &'static str,
@@ -122,6 +137,7 @@ struct TargetShape<'a> {
     leaks_so_far: u64,
     counters: CountsShape,
     event_loop_lag_seconds: Option<f64>,
+    response_time_seconds: Option<ResponseTimes>,
     oldest_file_at: Option<f64>,
     areas: usize,
     /// What those of its processes are made of that were read for it.
@@ -148,6 +164,7 @@ impl<'a> TargetShape<'a> {
             leaks_so_far: target.episodes,
             counters: CountsShape(target.counts),
             event_loop_lag_seconds: target.event_loop_lag_secs,
+            response_time_seconds: target.response_times.map(ResponseTimes::of),
             oldest_file_at: target.oldest_file_at,
             areas: target.areas.len(),
             parts: target.parts.iter().map(PartShape::of).collect(),
@@ -364,12 +381,12 @@ struct SeverityRow {
     growth_per_day: Option<f64>,
 }
 
-/// One number that an area is held against.
+/// One number that an area, or a target as a whole, is held against.
 #[derive(Serialize)]
 pub(super) struct RuleShape<'a> {
     kind: &'static str,
     target: &'a str,
-    area: &'a str,
+    area: Option<&'a str>,
     rule: &'static str,
     level: &'static str,
     value: f64,
@@ -379,8 +396,9 @@ pub(super) struct RuleShape<'a> {
 }
 
 impl RuleShape<'_> {
+    /// Whether it is about this area, or about all that the target is.
     pub(super) fn is_about(&self, area: &str) -> bool {
-        self.area == area
+        self.area.is_none_or(|known| known == area)
     }
 }
 
@@ -389,7 +407,7 @@ pub(super) fn rules_of(target: &TargetView) -> impl Iterator<Item = RuleShape<'_
     target.rules.iter().map(|view| RuleShape {
         kind: target.target.kind.as_str(),
         target: &target.target.name,
-        area: &view.area,
+        area: view.area.as_deref(),
         rule: view.threshold.rule.name,
         level: view.threshold.level.as_str(),
         value: view.threshold.value,

@@ -16,6 +16,7 @@ use crate::{
     detect::{
         episode::{Episode, EpisodeId, LeakState},
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
+        quantile::Quantiles,
     },
     sample::{Area, Counter, Counts, Identity, Kind, Limit, LimitSource, Measure, Target, TargetInfo, Unit},
     snapshot::{
@@ -42,6 +43,7 @@ fn target(kind: Kind, name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),
@@ -98,6 +100,7 @@ fn world() -> Snapshot {
     let budget = Budget::of_preset(Preset::Strict);
     let size = budget.thresholds().iter().find(|threshold| threshold.rule.name == "size").unwrap();
     web.event_loop_lag_secs = Some(0.004);
+    web.response_times = Some(Quantiles { p50: 0.02, p95: 0.3, p99: 1.25 });
     web.parts_read_at = Some(NOW - 30.0);
     web.parts.push(PartView {
         name: "heap".into(),
@@ -106,17 +109,20 @@ fn world() -> Snapshot {
         confidence: 0.9,
         growth: Some(10_000.0),
     });
-    web.rules.push(RuleView { area: "anon".into(), threshold: *size, is_breached: Some(true) });
+    web.rules.push(RuleView { area: Some("anon".into()), threshold: *size, is_breached: Some(true) });
     let explained = verdict(LeakState::Confirmed, Some(finding(11_500.0, 0.9)), Some(true));
     let group = target(Kind::Cgroup, "web.service", vec![area("anon", Unit::Bytes, 330e6, explained)]);
     let calm = Finding { severity: Severity::None, time_to_limit: None, ..finding(0.0, 0.02) };
     let own = verdict(LeakState::None, Some(calm), None);
     let own = target(Kind::Process, "memleak_exporter", vec![area("anon", Unit::Bytes, 3e6, own)]);
-    let learning = target(
+    let mut learning = target(
         Kind::Process,
         "young",
         vec![area("anon", Unit::Bytes, 1e6, verdict(LeakState::None, None, None))],
     );
+    // Of the target as a whole.
+    let busy = budget.thresholds().iter().find(|threshold| threshold.rule.name == "cpu").unwrap();
+    learning.rules.push(RuleView { area: None, threshold: *busy, is_breached: Some(true) });
     let standing = standing(Arc::clone(&own.target), Arc::clone(&learning.target));
     let targets = vec![own, learning, web, group];
     Snapshot { tick: 1200, taken_at: NOW, targets, member_count: 3, standing }

@@ -34,6 +34,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),

@@ -223,6 +223,7 @@ fn a_target_that_two_collectors_know_is_shown_once() {
         counts: crate::sample::Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         parts: Vec::new(),
         parts_read_at: None,
         areas: Vec::new(),

@@ -3,7 +3,10 @@
 //! A budget is about what a person sees, and that is the sum that is shown. Sums jump when processes come and go, and
 //! that is no growth: of each process only what it has grown by since it settled counts, so that a new worker with its
 //! warm-up adds nothing, and one that ends takes its growth along. Where no budget is in force nothing is remembered.
+//!
+//! What processes tell beside their areas is held against the rules of the target as a whole ([`whole`]).
 
+use self::whole::Whole;
 use super::{
     Event,
     source::{WatchedArea, WatchedMember, is_same},
@@ -11,8 +14,8 @@ use super::{
 use crate::{
     budget::Budget,
     config::Sensitivity,
-    detect::budget::{BudgetJudge, Change, Reading},
-    sample::{Area, Generation, Identity, Seconds, Target},
+    detect::budget::{BudgetJudge, Change, Reading, Standing},
+    sample::{Area, Counts, Generation, Identity, Seconds, Target},
     snapshot::RuleView,
 };
 use std::{
@@ -20,14 +23,16 @@ use std::{
     sync::Arc,
 };
 
+mod whole;
+
 /// So long after its start a process is warming up, in seconds.
 const WARM_UP_SECS: f64 = 600.0;
 
-/// What happened to one number of one area.
+/// What happened to one number of one area, or of a target as a whole.
 #[derive(Debug)]
 pub(in crate::run) struct BudgetChange {
     pub(in crate::run) target: Arc<Target>,
-    pub(in crate::run) area: Arc<str>,
+    pub(in crate::run) area: Option<Arc<str>>,
     pub(in crate::run) change: Change,
 }
 
@@ -36,6 +41,8 @@ pub(in crate::run) struct BudgetChange {
 pub(super) struct Budgets {
     sensitivity: Sensitivity,
     interval_secs: f64,
+    /// How many processors the machine has; none where that is unknown.
+    processors: Option<f64>,
     tick: u64,
     targets: HashMap<Arc<Target>, BudgetedTarget>,
 }
@@ -45,6 +52,8 @@ struct BudgetedTarget {
     budget: Option<Arc<Budget>>,
     seen: u64,
     areas: Vec<BudgetedArea>,
+    /// None where no rule of the budget is about the target as a whole.
+    whole: Option<Box<Whole>>,
 }
 
 struct BudgetedArea {
@@ -80,6 +89,16 @@ struct Moment {
     at: Seconds,
     tick: u64,
     interval_secs: f64,
+    processors: Option<f64>,
+}
+
+/// A batch that is to be judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// When it was read.
+    pub(super) at: Seconds,
+    /// What is in it has been seen at this tick of its source.
+    pub(super) tick: u64,
 }
 
 impl Budgets {
@@ -87,16 +106,17 @@ impl Budgets {
     pub(super) fn reconfigure(
         &mut self,
         sensitivity: &Sensitivity,
-        interval_secs: f64,
+        (interval_secs, processors): (f64, Option<f64>),
         events: &mut Vec<Event>,
     ) {
+        self.processors = processors;
         let is_same_interval = self.interval_secs.to_bits() == interval_secs.to_bits();
         self.sensitivity = sensitivity.clone();
         self.interval_secs = interval_secs;
         self.targets.retain(|target, budgeted| {
             let stays = is_same_interval && budgeted.budget.as_ref() == sensitivity.of(&target.name);
             if !stays {
-                budgeted.areas.iter().for_each(|area| area.end(target, events));
+                budgeted.end(target, events);
             }
             stays
         });
@@ -106,23 +126,21 @@ impl Budgets {
     pub(super) fn take_in<'a>(
         &mut self,
         members: impl Iterator<Item = &'a WatchedMember>,
-        at: Seconds,
+        heard: Heard,
         events: &mut Vec<Event>,
     ) {
         if self.sensitivity.is_off() {
             return;
         }
         self.tick += 1;
-        let moment = Moment { at, tick: self.tick, interval_secs: self.interval_secs };
+        let (interval_secs, processors) = (self.interval_secs, self.processors);
+        let moment = Moment { at: heard.at, tick: self.tick, interval_secs, processors };
         for watched in members {
-            let budgeted = match self.targets.entry(Arc::clone(&watched.member.target)) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => {
-                    let budget = self.sensitivity.of(&watched.member.target.name).map(Arc::clone);
-                    new.insert(BudgetedTarget { budget, seen: 0, areas: Vec::new() })
-                }
-            };
+            let budgeted = self.budgeted(&watched.member.target);
             budgeted.add(watched, moment);
+            if let Some(whole) = &mut budgeted.whole {
+                whole.add(watched, watched.seen == heard.tick, moment);
+            }
         }
         self.targets.retain(|target, budgeted| {
             budgeted.judge(target, moment, events);
@@ -130,13 +148,58 @@ impl Budgets {
         });
     }
 
-    /// The numbers that a target is held against, sorted by area.
+    /// The numbers that a target is held against: those of the whole first, then sorted by area.
     pub(super) fn rules_of(&self, target: &Target) -> Vec<RuleView> {
         let Some(budgeted) = self.targets.get(target) else { return Vec::new() };
-        let mut rules: Vec<RuleView> = budgeted.areas.iter().flat_map(BudgetedArea::rules).collect();
+        let of_whole = budgeted.whole.iter().flat_map(|whole| whole.rules());
+        let of_areas = budgeted.areas.iter().flat_map(BudgetedArea::rules);
+        let mut rules: Vec<RuleView> = of_whole.chain(of_areas).collect();
         // Stable: the rules of an area stay in the order of the table.
         rules.sort_by(|one, other| one.area.cmp(&other.area));
         rules
+    }
+
+    /// Takes in what a process of a target has counted until now.
+    pub(super) fn count(&mut self, target: &Arc<Target>, identity: Identity, counts: &Counts, at: Seconds) {
+        if let Some(whole) = self.whole_of(target) {
+            whole.count(identity, counts, at);
+        }
+    }
+
+    /// Takes in by how much the event loop of a process is late.
+    pub(super) fn take_in_lag(&mut self, target: &Arc<Target>, identity: Identity, lag_secs: Seconds) {
+        if let Some(whole) = self.whole_of(target) {
+            whole.take_in_lag(identity, lag_secs);
+        }
+    }
+
+    /// Takes in how long the slower answers of a process take.
+    pub(super) fn take_in_p95(&mut self, target: &Arc<Target>, identity: Identity, p95_secs: Seconds) {
+        if let Some(whole) = self.whole_of(target) {
+            whole.take_in_p95(identity, p95_secs);
+        }
+    }
+
+    /// A process that was asked does not tell of itself any more.
+    pub(super) fn fall_silent(&mut self, target: &Arc<Target>, identity: Identity) {
+        if let Some(whole) = self.whole_of(target) {
+            whole.fall_silent(identity);
+        }
+    }
+
+    fn whole_of(&mut self, target: &Arc<Target>) -> Option<&mut Whole> {
+        if self.sensitivity.is_off() { None } else { self.budgeted(target).whole.as_deref_mut() }
+    }
+
+    fn budgeted(&mut self, target: &Arc<Target>) -> &mut BudgetedTarget {
+        match self.targets.entry(Arc::clone(target)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let budget = self.sensitivity.of(&target.name).map(Arc::clone);
+                let whole = budget.as_ref().and_then(|budget| Whole::new(budget, self.interval_secs));
+                new.insert(BudgetedTarget { budget, seen: 0, areas: Vec::new(), whole: whole.map(Box::new) })
+            }
+        }
     }
 }
 
@@ -168,6 +231,19 @@ impl BudgetedTarget {
             }
             is_here
         });
+        if let Some(whole) = &mut self.whole {
+            if self.seen == moment.tick {
+                whole.judge(target, moment, events);
+            } else {
+                whole.end(target, events);
+            }
+        }
+    }
+
+    /// What is breached ends with the target or its budget.
+    fn end(&self, target: &Arc<Target>, events: &mut Vec<Event>) {
+        self.areas.iter().for_each(|area| area.end(target, events));
+        self.whole.iter().for_each(|whole| whole.end(target, events));
     }
 }
 
@@ -217,25 +293,19 @@ impl BudgetedArea {
         };
         let area = &self.area.name;
         if let Some(judge) = &mut self.judge {
-            judge.take_in(&reading, &mut |change| events.push(event(target, area, change)));
+            judge.take_in(&reading, &mut |change| events.push(event(target, Some(area), change)));
         }
     }
 
     /// What is breached ends with the area, and not in silence.
     fn end(&self, target: &Arc<Target>, events: &mut Vec<Event>) {
         let standings = self.judge.iter().flat_map(BudgetJudge::standings);
-        for standing in standings.filter(|standing| standing.is_breached == Some(true)) {
-            let change = Change { threshold: standing.threshold, is_breached: None, measured: None };
-            events.push(event(target, &self.area.name, change));
-        }
+        end(standings, (target, Some(&self.area.name)), events);
     }
 
     fn rules(&self) -> impl Iterator<Item = RuleView> {
-        self.judge.iter().flat_map(BudgetJudge::standings).map(|standing| RuleView {
-            area: Arc::clone(&self.area.name),
-            threshold: standing.threshold,
-            is_breached: standing.is_breached,
-        })
+        let standings = self.judge.iter().flat_map(BudgetJudge::standings);
+        standings.map(|standing| view(standing, Some(&self.area.name)))
     }
 }
 
@@ -248,8 +318,25 @@ impl Together {
     }
 }
 
-fn event(target: &Arc<Target>, area: &Arc<str>, change: Change) -> Event {
-    Event::Budget(BudgetChange { target: Arc::clone(target), area: Arc::clone(area), change })
+fn event(target: &Arc<Target>, area: Option<&Arc<str>>, change: Change) -> Event {
+    Event::Budget(BudgetChange { target: Arc::clone(target), area: area.map(Arc::clone), change })
+}
+
+fn view(standing: Standing, area: Option<&Arc<str>>) -> RuleView {
+    let Standing { threshold, is_breached } = standing;
+    RuleView { area: area.map(Arc::clone), threshold, is_breached }
+}
+
+/// Tells of each breach that it is no longer known.
+fn end(
+    standings: impl Iterator<Item = Standing>,
+    (target, area): (&Arc<Target>, Option<&Arc<str>>),
+    events: &mut Vec<Event>,
+) {
+    for standing in standings.filter(|standing| standing.is_breached == Some(true)) {
+        let change = Change { threshold: standing.threshold, is_breached: None, measured: None };
+        events.push(event(target, area, change));
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! A member is gone when a batch of its own collector no longer has it; what other collectors see says nothing of it.
 //! Each collector has targets of its own, so two that name the same one would show it twice.
 
-use super::{Event, budgets::Budgets};
+use super::{
+    Event,
+    budgets::{Budgets, Heard},
+};
 use crate::{
     config::Judged,
     detect::{
@@ -12,12 +15,13 @@ use crate::{
         judge::{Judge, Owner, Step},
         judgement::{Circumstances, Scratch},
         pair::Relation,
+        quantile::Quantiles,
     },
     sample::{
         Area, Batch, Beside, Counts, Identity, Limit, LimitSource, Member, Sample, Seconds, Target,
         TargetInfo,
     },
-    series::{ladder::Ladder, life::PastLife},
+    series::{histogram::Histogram, ladder::Ladder, life::PastLife},
     severity::Table,
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +29,8 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
+
+mod told;
 
 /// What was learned survives a change of the sampling interval by at most this factor; beyond it the widths of the
 /// horizons no longer fit.
@@ -81,6 +87,8 @@ pub(in crate::run) struct WatchedMember {
     pub(super) seen: u64,
     /// What the kernel had counted when that was read last.
     pub(super) counts: Counts,
+    /// How long its answers took lately, of an application that tells.
+    response_times: Option<Box<Histogram>>,
     /// When the oldest file of a directory was written last.
     pub(in crate::run) oldest_file_at: Option<Seconds>,
     pub(in crate::run) areas: Vec<WatchedArea>,
@@ -113,6 +121,9 @@ pub(in crate::run) struct TargetRecord {
     /// By how much its event loop was late when that was told last, in seconds.
     #[serde(skip)]
     pub(in crate::run) event_loop_lag_secs: Option<Seconds>,
+    /// How long its answers take, by what was told last.
+    #[serde(skip)]
+    pub(in crate::run) response_times: Option<Quantiles>,
     #[serde(skip)]
     pub(in crate::run) is_expected: bool,
     /// Processes at the last tick.
@@ -157,6 +168,11 @@ impl Source {
         self.terms = terms;
     }
 
+    /// Holds its targets against their budgets, as they are after the last batch.
+    pub(super) fn judge_budgets(&mut self, at: Seconds, events: &mut Vec<Event>) {
+        self.budgets.take_in(self.members.values(), Heard { at, tick: self.tick }, events);
+    }
+
     /// Forgets what was learned of a target, and says of how many areas.
     pub(super) fn forget(&mut self, target: &Target, events: &mut Vec<Event>) -> usize {
         let mut forgotten = 0;
@@ -198,7 +214,7 @@ impl Source {
         }
         self.began_at.get_or_insert(batch.at);
         for (identity, counts) in &batch.counted {
-            self.take_in_counts(*identity, counts);
+            self.take_in_counts(*identity, counts, batch.at);
         }
         for (identity, area) in &batch.ended {
             self.end_area(*identity, area, desk);
@@ -211,13 +227,7 @@ impl Source {
         if batch.may_lack_members {
             self.keep_the_unseen();
         }
-        for (identity, lag_secs) in &batch.event_loop_lags {
-            if let Some(watched) = self.members.get(identity)
-                && let Some(record) = self.targets.get_mut(&watched.member.target)
-            {
-                record.event_loop_lag_secs = Some(*lag_secs);
-            }
-        }
+        self.take_in_told(batch);
         self.forget_the_gone(batch, desk);
         self.close_generations(batch.at, desk.events);
     }
@@ -281,19 +291,7 @@ impl Source {
             watched.pair_areas();
         }
         self.members.insert(beside.identity, watched);
-        self.take_in_counts(beside.identity, &beside.counts);
-    }
-
-    /// Counts what the kernel's own counters rose by. Of a member that began while it was watched that is all they hold.
-    fn take_in_counts(&mut self, identity: Identity, counts: &Counts) {
-        let Some(watched) = self.members.get_mut(&identity) else { return };
-        let Some(record) = self.targets.get_mut(&watched.member.target) else { return };
-        let is_new = self.began_at.is_some_and(|began_at| watched.member.started_at > began_at);
-        if is_new {
-            watched.counts = watched.counts.or(&counts.at_zero());
-        }
-        record.counts.add_rise(&watched.counts, counts);
-        watched.counts = counts.or(&watched.counts);
+        self.take_in_counts(beside.identity, &beside.counts, at);
     }
 
     /// Takes in a sample and says whether there was a new look at its area.
@@ -384,6 +382,8 @@ impl Source {
             if !is_here && batch.silent.contains(&watched.member.target) {
                 if let Some(record) = targets.get_mut(&watched.member.target) {
                     record.survivors += 1;
+                    // Of the last minutes nothing is known.
+                    record.response_times = None;
                 }
                 return true;
             }
@@ -426,7 +426,7 @@ impl Source {
         for (target, record) in &mut self.targets {
             record.members = record.survivors + record.newcomers;
             if record.survivors == 0 && record.newcomers == 0 {
-                record.event_loop_lag_secs = None;
+                (record.event_loop_lag_secs, record.response_times) = (None, None);
             }
             if record.survivors == 0
                 && let Some(since) = record.generation_since.take()
@@ -455,7 +455,14 @@ impl Source {
 
 impl WatchedMember {
     pub(super) fn new(member: Arc<Member>) -> Self {
-        Self { member, seen: 0, counts: Counts::default(), oldest_file_at: None, areas: Vec::new() }
+        Self {
+            member,
+            seen: 0,
+            counts: Counts::default(),
+            response_times: None,
+            oldest_file_at: None,
+            areas: Vec::new(),
+        }
     }
 }
 

@@ -52,6 +52,7 @@ fn snapshot(at: Seconds, areas: Vec<AreaView>) -> Arc<Snapshot> {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),

@@ -6,6 +6,7 @@ use crate::{
     detect::{
         episode::LeakState,
         finding::{Estimate, Evidence, Finding, Pattern, Severity},
+        quantile::Quantiles,
     },
     sample::{Area, Counts, Kind, Limit, LimitSource, Measure, Target, TargetInfo, Unit},
     snapshot::{AreaView, PartView, RuleView, TargetView, Verdict},
@@ -62,6 +63,7 @@ fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
         counts: Counts::default(),
         oldest_file_at: None,
         event_loop_lag_secs: None,
+        response_times: None,
         areas,
         rules: Vec::new(),
         parts: Vec::new(),
@@ -141,27 +143,38 @@ fn a_judged_area_has_the_names_units_and_values_of_the_table() {
 }
 
 #[test]
-fn a_number_of_a_budget_has_its_rule_and_level() {
+fn a_number_of_a_budget_has_its_rule_and_level_and_a_time_its_percentile() {
     let rule = |name: &str, level, value, is_breached| RuleView {
-        area: "anon".into(),
+        area: Some("anon".into()),
         threshold: Threshold { rule: Rule::named(name).unwrap(), level, value },
         is_breached,
     };
     let budget = vec![
+        RuleView { area: None, ..rule("gc_frequency", Level::Warning, 0.5, Some(false)) },
         rule("size", Level::Critical, 500.0, Some(true)),
         rule("growth", Level::Warning, 2.5, None),
         rule("window", Level::Any, 1800.0, None),
         rule("sustained_samples", Level::Any, 0.8, None),
     ];
-    let held = TargetView { rules: budget, ..target("web", Vec::new()) };
+    let times = Some(Quantiles { p50: 0.02, p95: 0.3, p99: 1.25 });
+    let held = TargetView { rules: budget, response_times: times, ..target("web", Vec::new()) };
     let parts = collection(Temporality::Cumulative).collect(&snapshot(vec![held]), &[]);
+    check(
+        &parts,
+        &[
+            "memleak.target.response_time [s] gauge kind=process percentile=50 target=web 0.02",
+            "memleak.target.response_time [s] gauge kind=process percentile=99 target=web 1.25",
+        ],
+    );
     let of_rules: Vec<String> = lines(&parts).into_iter().filter(|line| line.contains(" rule=")).collect();
     assert_eq!(
         of_rules,
         [
             "memleak.area.budget.breached [] gauge area=anon kind=process level=critical rule=size target=web 1",
+            "memleak.area.budget.breached [] gauge kind=process level=warning rule=gc_frequency target=web 0",
             "memleak.threshold [By] gauge area=anon kind=process level=critical rule=size target=web 500",
             "memleak.threshold.bytes_per_second [] gauge area=anon kind=process level=warning rule=growth target=web 2.5",
+            "memleak.threshold.per_second [] gauge kind=process level=warning rule=gc_frequency target=web 0.5",
             "memleak.threshold.ratio [] gauge area=anon kind=process level=any rule=sustained_samples target=web 0.8",
             "memleak.threshold.seconds [] gauge area=anon kind=process level=any rule=window target=web 1800",
         ]

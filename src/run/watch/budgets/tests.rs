@@ -31,7 +31,7 @@ struct Held {
 impl Held {
     fn to(configuration: &str) -> Self {
         let mut watch = watching();
-        watch.set_budgets(&sensitivity(configuration));
+        watch.set_budgets(&sensitivity(configuration), Some(4.0));
         Self { watch, tick: 0, told: Vec::new() }
     }
 
@@ -59,6 +59,7 @@ impl Held {
         self.tick += 1;
         for event in events {
             let Event::Budget(BudgetChange { target, area, change }) = event else { continue };
+            let area = area.as_deref().unwrap_or("-");
             let rule = change.threshold.rule.name;
             let level = change.threshold.level.as_str();
             self.told.push((format!("{} {area} {rule} {level}", target.name), change.is_breached));
@@ -153,14 +154,15 @@ fn what_is_breached_ends_with_its_target_and_with_its_budget() {
     assert_eq!((held.told_of("size"), held.rules().len()), (vec![Some(true), None], 0));
     let mut held = Held::to_strict();
     held.run(300.0, &[(&worker, &|_| 100.0 * MB)]);
-    held.watch.set_budgets(&sensitivity("sensitivity: strict\ntargets: [{name: db, sensitivity: off}]"));
+    held.watch
+        .set_budgets(&sensitivity("sensitivity: strict\ntargets: [{name: db, sensitivity: off}]"), Some(4.0));
     held.run(3.0, &[(&worker, &|_| 100.0 * MB)]);
     assert_eq!(held.shown("size"), [Some(true)], "a reload that does not concern it changes nothing");
-    held.watch.set_budgets(&sensitivity("sensitivity: production"));
+    held.watch.set_budgets(&sensitivity("sensitivity: production"), Some(4.0));
     held.run(90.0, &[(&worker, &|_| 100.0 * MB)]);
     assert_eq!(held.told_of("size"), [Some(true), None]);
     assert_eq!(held.shown("size"), [Some(false), Some(false)]);
-    held.watch.set_budgets(&Sensitivity::default());
+    held.watch.set_budgets(&Sensitivity::default(), Some(4.0));
     held.run(3.0, &[(&worker, &|_| 100.0 * MB)]);
     assert_eq!(held.rules().len(), 0);
 }
@@ -182,12 +184,12 @@ fn a_limit_of_all_is_shared_and_a_limit_of_each_is_not() {
         let mut area = BudgetedArea::new(
             &anon(1.0).area,
             &Arc::new(Budget::of_preset(Preset::Production)),
-            Moment { at: 0.0, tick: 1, interval_secs: INTERVAL_SECS },
+            Moment { at: 0.0, tick: 1, interval_secs: INTERVAL_SECS, processors: None },
         );
         for (pid, limit) in (1..).zip(limits) {
             let sample = Sample { limit: Some(limit), ..anon(300.0) };
             let watched = WatchedMember::new(member("web", pid, 0.0));
-            let moment = Moment { at: 0.0, tick: 1, interval_secs: INTERVAL_SECS };
+            let moment = Moment { at: 0.0, tick: 1, interval_secs: INTERVAL_SECS, processors: None };
             area.add(&watched, &WatchedArea::new(&sample, 0.0), moment);
         }
         area.together.share_of_limit().unwrap()
