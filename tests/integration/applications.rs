@@ -266,11 +266,11 @@ fn a_jvm_is_read_without_being_asked() {
         let flag = format!("Use{collector}GC");
         let jvm = Application::start(
             program("java"),
-            &[&format!("-XX:+{flag}"), "-Xmx512m", "-cp", &classes, "App"],
+            &[&format!("-XX:+{flag}"), "-Xmx512m", "-Dshop=perfdata", "-cp", &classes, "App"],
         );
         let scratch = Scratch::new(&format!("perfdata-{collector}"));
         let configuration = format!(
-            "sampling: {{interval: 1s}}\nprocesses: {{include: [shop], rules: [{{name: shop, command_line: '{flag} .*App'}}]}}\n"
+            "sampling: {{interval: 1s}}\nprocesses: {{include: [shop], rules: [{{name: shop, command_line: '{flag} .*shop=perfdata'}}]}}\n"
         );
         let exporter = Exporter::start_configured(&scratch, &configuration, &FLAGS[1..]);
         let shown = |scrape: &Scrape, area| scrape.area("memleak_area_size_bytes", "shop", area);

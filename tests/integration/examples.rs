@@ -32,6 +32,8 @@ enum Way {
     Analyzed,
     /// A configuration.
     Config,
+    /// A web file.
+    WebFile,
     /// A configuration of Prometheus.
     Prometheus,
     /// PromQL.
@@ -80,6 +82,7 @@ const EXAMPLES: &[(&str, &str, Way)] = &[
         Way::Elsewhere("has tests of the reader's own between; `api` does the same"),
     ),
     ("docs/page.md", "<iframe", Way::Elsewhere("is markup; `page` frames the widget")),
+    ("docs/page.md", "http_server_config:", Way::WebFile),
     ("docs/sensitivity.md", "sensitivity: production", Way::Config),
 ];
 
@@ -237,6 +240,11 @@ fn try_out(block: &Block, way: Way) {
         Way::Config => {
             let file = place.0.write("example.yml", &block.text);
             place.runs(block, &format!("memleak_exporter config check {}", file.display()));
+        }
+        Way::WebFile => {
+            let file = place.0.write("web.yml", &block.text);
+            let checked = format!("memleak_exporter --web.config.file={} --config.check", file.display());
+            place.runs(block, &checked);
         }
         Way::Prometheus => {
             place.0.write("prometheus.yml", &block.text);
