@@ -77,7 +77,14 @@ fn each_leak_is_told_to_be_where_it_is() {
     let scrape = exporter.scrape_until("sockets", PATIENCE, |scrape| {
         let sockets =
             descriptors(scrape, "sockets").into_iter().find(|(name, _)| name == "socket_postgres")?;
-        (sockets.1 >= RISEN_SOCKETS).then(|| exporter.scrape())
+        // Growth is told from several readings in a row, which on a busy machine come late.
+        let is_told = |(kind, part): &(&str, &str)| {
+            let growths = growths(scrape, kind, "memleak_attribution_growth_bytes_per_second");
+            growths.iter().any(|(name, growth)| name == part && *growth > 0.0)
+        };
+        let of_sockets = growths(scrape, "sockets", "memleak_attribution_growth_descriptors_per_second");
+        let are_told = !of_sockets.is_empty() && MEMORY.iter().all(is_told);
+        (sockets.1 >= RISEN_SOCKETS && are_told).then(|| scrape.clone())
     });
     for (kind, part) in MEMORY {
         is_told(&growths(&scrape, kind, "memleak_attribution_growth_bytes_per_second"), kind, part);
