@@ -58,6 +58,8 @@ fn every_query_of_every_dashboard_has_an_answer() {
         "memleak_attribution_growth_bytes_per_second",
         "memleak_attribution_socket_bytes",
         "memleak_threshold_objects",
+        "memleak_threshold_per_second",
+        "memleak_target_response_time_seconds",
         "memleak_area_leak_start_timestamp_seconds{target=\"checkout\",area=\"heap\"}",
         "memleak_area_leak_start_timestamp_seconds{target=\"checkout\",area=\"limiter_keys\"}",
     ] {
