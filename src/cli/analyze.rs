@@ -53,7 +53,7 @@ pub(super) struct AnalyzeArguments {
     /// Series as CSV with a line `t_seconds,bytes` for each sample, plain numbers, with a header or without; `-` is the
     /// standard input. A column called `objects` counts things instead. Several series in one file have a header
     /// `series,t_seconds,bytes`, or are JSON lines such as {"series":"web","t":30,"bytes":1048576}.
-    #[arg(value_name = "FILE", required_unless_present = "prometheus", conflicts_with = "prometheus")]
+    #[arg(value_name = "FILE", conflicts_with = "prometheus")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     prometheus: RangeArguments,
@@ -130,6 +130,12 @@ impl AnalyzeArguments {
 
     /// Finds what the grammar of the flags does not show.
     fn check(&self) -> anyhow::Result<()> {
+        if self.files.is_empty() && self.prometheus.url.is_none() {
+            return Err(anyhow!(
+                "nothing to analyze: name files with series (`-` is the standard input), or ask a Prometheus with \
+                 --prometheus URL --query QUERY --range 7d"
+            ));
+        }
         if self.every_look && self.format != Format::Jsonl {
             return Err(anyhow!("--every-look needs --format jsonl"));
         }

@@ -170,7 +170,7 @@ fn each_bad_file_is_named_and_stops_no_other() {
 #[test]
 fn what_cannot_be_meant_is_an_error_of_the_command_line() {
     for (flags, message) in [
-        (&["analyze"][..], "FILE"),
+        (&["analyze"][..], "or ask a Prometheus with --prometheus URL"),
         (
             &["analyze", "--user=me", "--password-file=x", "a.csv"],
             "credentials and certificates are for --prometheus",

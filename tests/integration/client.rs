@@ -88,8 +88,14 @@ fn each_command_tells_what_the_exporter_knows_in_each_format() {
         metrics.starts_with("# HELP memleak_exporter_build_info") && metrics.lines().count() == 3,
         "{metrics}"
     );
+    let (code, forgotten, said) = ask(&["reset", target]);
+    assert!(code == Some(0) && forgotten.contains("is forgotten"), "{forgotten}{said}");
+    wait_for("the next tick, which knows nothing of it", PATIENCE, || {
+        ask(&["leaks", "--target", target, "--fail-on", "suspected"]).1.contains("nothing leaks").then_some(())
+    });
     for (flags, code, message) in [
         (&["areas", "--min-confidence", "7"][..], 1, "answers 400: "),
+        (&["reset", "nobody"], 1, "no such target"),
         (&["areas", "--sort", "luck"], 2, "possible values"),
         (&["areas", "--limit", "0"], 2, "write a number from 1 to"),
         (&["metrics", "--path", "/absent"], 1, "(404)"),

@@ -38,8 +38,8 @@ PATTERN_TREES, PATTERN_DEPTH = 60, 5
 # name: weight of one of its series, share of the looks that are kept, and how it is made:
 # generator (seeds, series per family, interval s, hours, rates between, in MB/h) or programs (seed, series, interval, hours).
 GENERATED = {
-    "g30": (1.4, 0.025, range(101, 131), 20, 30, 48, (0.7, 700)),
-    "g3": (0.8, 0.05, range(301, 319), 24, 3, 6, (12, 700)),
+    "g30": (0.47, 0.025, range(101, 191), 20, 30, 48, (0.7, 700)),
+    "g3": (0.22, 0.05, range(301, 367), 24, 3, 6, (12, 700)),
     "g3long": (0.7, 0.05, range(401, 405), 10, 3, 24, (3, 700)),
     "g1": (0.7, 0.03, range(501, 502), 20, 1, 2, (20, 900)),
     "g1short": (0.7, 0.03, range(502, 506), 20, 1, 1.6, (10, 900)),
