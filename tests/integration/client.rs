@@ -91,7 +91,10 @@ fn each_command_tells_what_the_exporter_knows_in_each_format() {
     let (code, forgotten, said) = ask(&["reset", target]);
     assert!(code == Some(0) && forgotten.contains("is forgotten"), "{forgotten}{said}");
     wait_for("the next tick, which knows nothing of it", PATIENCE, || {
-        ask(&["leaks", "--target", target, "--fail-on", "suspected"]).1.contains("nothing leaks").then_some(())
+        ask(&["leaks", "--target", target, "--fail-on", "suspected"])
+            .1
+            .contains("nothing leaks")
+            .then_some(())
     });
     for (flags, code, message) in [
         (&["areas", "--min-confidence", "7"][..], 1, "answers 400: "),

@@ -11,7 +11,8 @@ pub(super) const SCALE: f64 = 0.000244140625;
 /// Log-odds before any vote.
 pub(super) const BIAS: f64 = 0.0;
 /// What the second model tells apart, in the order of its votes.
-pub(super) const PATTERNS: [&str; 7] = ["stable", "linear", "exponential", "step", "spike", "periodic", "saturating"];
+pub(super) const PATTERNS: [&str; 7] =
+    ["stable", "linear", "exponential", "step", "spike", "periodic", "saturating"];
 
 /// The borders of each feature, ascending.
 #[rustfmt::skip]
