@@ -28,6 +28,7 @@ WEIGHTS = os.path.join(ROOT, "src", "detect", "model", "weights.rs")
 CONSTANTS = [np.float32(x) for x in (np.log(2), np.log(10), np.pi, np.e, np.sqrt(2), np.sqrt(0.5), 1 / np.log(10), 1 / np.log(2))]
 DEPTH = 6
 BORDERS = 40
+MOST_COLUMNS = 110
 # Votes are whole multiples of this part of a log-odd.
 VOTE = 1 / 4096
 
@@ -288,7 +289,9 @@ def write_weights(a, names):
 
 
 def write_constant(f, words, name, value):
-    f.write("/// %s\npub(super) const %s = %s;\n" % (words, name, value))
+    line = "pub(super) const %s = %s;" % (name, value)
+    # As rustfmt breaks it.
+    f.write("/// %s\n%s\n" % (words, line if len(line) <= MOST_COLUMNS else line.replace(" = ", " =\n    ", 1)))
 
 
 def write_table(f, words, name, items, per_line):
