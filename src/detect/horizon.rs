@@ -51,6 +51,12 @@ const QUIET_FEATURES: usize = 11;
 const QUIET_SHARE: f64 = 3e-4;
 /// A line behind a bend that fits this much better than one line is the growth now.
 const CLEAR_BEND: f64 = 0.5;
+/// Growth that is so many times as fast behind the bend as in the whole window has just begun.
+const JUST_BEGUN_PACE: f64 = 4.0;
+/// From so many standard errors on it is clear that there is growth behind the bend.
+const CLEAR_STRENGTH: f64 = 5.0;
+/// The deviation of a place that is anywhere within one bucket (1/√12).
+const UNIFORM_DEVIATION: f64 = 0.289;
 /// Ratios are believed within this.
 const MAX_RATIO: f64 = 3.0;
 
@@ -180,13 +186,36 @@ impl Horizon {
     /// the slope of the whole window would water down.
     #[must_use]
     pub fn pace(&self) -> (f64, f64) {
-        let shape = &self.shape;
-        let slope = shape.bend_slope / self.width_secs;
-        if shape.bend == 0 || shape.bend_gain < CLEAR_BEND || slope <= self.drift.slope {
+        if !self.is_bent() {
             return (self.drift.slope, self.drift.error);
         }
+        let slope = self.bend_slope();
         // A fall behind the bend has a negative slope and strength, and still an error that is none.
-        (slope, slope.abs() / shape.bend_strength.abs().max(1.0))
+        let by_noise = 1.0 / self.shape.bend_strength.abs().max(1.0);
+        // The growth began somewhere in a bucket, and not at its edge.
+        let by_bend = UNIFORM_DEVIATION / robust::count(self.buckets.saturating_sub(self.shape.bend).max(1));
+        (slope, slope.abs() * by_noise.hypot(by_bend))
+    }
+
+    /// Whether clear growth began so late in the window that the drift of the whole shows little of it, and none of the
+    /// `coarser` ones, in units a second, either.
+    #[must_use]
+    pub fn has_just_begun(&self, coarser: impl Iterator<Item = f64>) -> bool {
+        let is_far_above = |slope: f64| self.bend_slope() > JUST_BEGUN_PACE * slope;
+        self.is_bent() && self.shape.bend_strength > CLEAR_STRENGTH && is_far_above(self.drift.slope) && {
+            coarser
+        }
+        .all(is_far_above)
+    }
+
+    /// Whether the growth began, or became faster, at a clear bend within the window.
+    fn is_bent(&self) -> bool {
+        let shape = &self.shape;
+        shape.bend > 0 && shape.bend_gain >= CLEAR_BEND && self.bend_slope() > self.drift.slope
+    }
+
+    fn bend_slope(&self) -> f64 {
+        self.shape.bend_slope / self.width_secs
     }
 
     /// Whether the growth was there from the window's start to its end, so that its slope is that of the growth.

@@ -29,8 +29,8 @@ use serde::{Deserialize, Serialize};
 /// Quantiles of the normal distribution: 90 % lie within 1.645 deviations.
 pub const NINETY_PERCENT: f64 = 1.645;
 /// The error of a slope within its window is smaller than that over time, since loads change: measured on seeds 201
-/// and 202 of the generator, where it makes nine in ten intervals hold.
-const WIDENED: f64 = 1.8;
+/// to 212 of the generator, where it makes nine in ten intervals hold.
+const WIDENED: f64 = 2.2;
 /// From these odds on it is spoken of a leak when the estimates are chosen.
 const EVEN_ODDS: f64 = 0.5;
 /// A horizon agrees that there is growth from this many standard errors on.
@@ -51,6 +51,9 @@ pub struct Judgement {
     strengths: [f32; LEVELS],
     /// Bit `n`: the growth in horizon `n` is even.
     even: u8,
+    /// Bit `n`: the growth has just begun in horizon `n`, and the longer ones show next to nothing of it.
+    #[serde(skip)]
+    just_begun: u8,
     /// The horizon that the estimates came from.
     decider: u8,
     /// What the model says of the features as they are; asked again only when one of them has become another byte.
@@ -213,8 +216,11 @@ impl Judgement {
             *strength = horizon.map_or(0.0, |horizon| narrow(horizon.drift.strength));
         }
         let bit = 1u8 << level;
-        let is_even = horizon.is_some_and(|horizon| horizon.material && horizon.is_even());
-        self.even = if is_even { self.even | bit } else { self.even & !bit };
+        let put = |bits: u8, is_set: bool| if is_set { bits | bit } else { bits & !bit };
+        self.even = put(self.even, horizon.is_some_and(|horizon| horizon.material && horizon.is_even()));
+        let coarser = self.slopes.iter().skip(level + 1).flatten().map(|slope| f64::from(*slope));
+        self.just_begun =
+            put(self.just_begun, horizon.is_some_and(|horizon| horizon.has_just_begun(coarser)));
     }
 
     fn put(&mut self, first: usize, features: &[f32], scratch: &mut Scratch) {
@@ -230,18 +236,19 @@ impl Judgement {
         self.slopes.get(level).is_some_and(Option::is_some)
     }
 
-    /// The horizon to take the estimates from: the longest with even growth, or the clearest; the longest of all where
-    /// there is no leak to describe.
+    /// The horizon to take the estimates from: the longest with even growth, or the clearest, unless growth has just
+    /// begun in a shorter one; the longest of all where there is no leak to describe.
     fn choose(&self, confidence: f64) -> Option<usize> {
         let mut speaking = (0..LEVELS).rev().filter(|level| self.speaks(*level));
         if confidence < EVEN_ODDS {
             return speaking.next();
         }
+        if let Some(even) = speaking.clone().find(|level| self.even >> level & 1 == 1) {
+            return Some(even);
+        }
         let strength = |level: &usize| self.strengths.get(*level).copied().unwrap_or(0.0);
-        speaking
-            .clone()
-            .find(|level| self.even >> level & 1 == 1)
-            .or_else(|| speaking.max_by(|one, other| strength(one).total_cmp(&strength(other))))
+        let clearest = speaking.max_by(|one, other| strength(one).total_cmp(&strength(other)))?;
+        Some((0..clearest).find(|level| self.just_begun >> level & 1 == 1).unwrap_or(clearest))
     }
 
     fn conclude(

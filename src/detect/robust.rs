@@ -1,5 +1,7 @@
 //! Estimates that one odd bucket cannot move: slope, scale and drift of a short series of floors.
 
+use std::cmp::Ordering;
+
 /// Consistency factor that makes the median absolute deviation estimate a normal deviation.
 const MAD_TO_DEVIATION: f64 = 1.4826;
 /// The uniform rounding error of a quantised value has this share of the quantum as its deviation (1/√12).
@@ -18,7 +20,9 @@ pub fn median(values: &mut [f64]) -> f64 {
     }
     let middle = values.len() / 2;
     let is_odd = values.len() % 2 == 1;
-    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    // Less work than `total_cmp`, and the same order: what is measured here are numbers, none of them infinite.
+    let order = |one: &f64, other: &f64| one.partial_cmp(other).unwrap_or(Ordering::Equal);
+    let (below, upper, _) = values.select_nth_unstable_by(middle, order);
     let upper = *upper;
     if is_odd {
         return upper;
@@ -34,9 +38,10 @@ pub fn theil_sen(times: &[f64], sizes: &[f64], scratch: &mut Vec<f64>) -> f64 {
         return 0.0;
     }
     scratch.clear();
-    for (index, (time, size)) in times.iter().zip(sizes).enumerate() {
-        let later = times.iter().zip(sizes).skip(index + 1);
-        scratch.extend(later.map(|(later, then)| (then - size) / (later - time)));
+    let (mut times, mut sizes) = (times, sizes);
+    while let (Some((time, later)), Some((size, then))) = (times.split_first(), sizes.split_first()) {
+        scratch.extend(later.iter().zip(then).map(|(later, then)| (then - size) / (later - time)));
+        (times, sizes) = (later, then);
     }
     median(scratch)
 }
@@ -105,7 +110,7 @@ pub fn drift(times: &[f64], floors: &[f64], quantum: f64, scratch: &mut Vec<f64>
     let Residuals { deviation, autocorrelation } = residuals(times, floors, slope, rounding, scratch);
     let widened = deviation * ((1.0 + autocorrelation) / (1.0 - autocorrelation)).sqrt();
     let level_error = widened * (12.0 / points).sqrt() / span;
-    let walk = increments(floors, rounding);
+    let walk = increments(floors, rounding, scratch);
     let walk_error = (walk.long_run_variance * (points - 1.0)).sqrt() / span;
     let walk_slope = walk.mean * (points - 1.0) / span;
     let share = ((walk.long_run_variance / walk.variance.max(1e-9) - 0.25) / 0.75).clamp(0.0, 1.0);
@@ -126,16 +131,16 @@ fn residuals(times: &[f64], floors: &[f64], slope: f64, rounding: f64, scratch: 
     scratch.extend(times.iter().zip(floors).map(|(time, floor)| floor - slope * time));
     let middle = median(scratch);
     // The median reordered the residuals, and the autocorrelation needs their order in time.
-    let residual = |(time, floor): (&f64, &f64)| floor - slope * time - middle;
-    let residuals = || times.iter().zip(floors).map(residual);
-    let squares: f64 = residuals().map(|residual| residual * residual).sum();
-    let products: f64 = residuals().zip(residuals().skip(1)).map(|(one, next)| one * next).sum();
+    scratch.clear();
+    scratch.extend(times.iter().zip(floors).map(|(time, floor)| floor - slope * time - middle));
+    let squares: f64 = scratch.iter().map(|residual| residual * residual).sum();
+    let products = products_at(scratch, 1);
     let points = count(times.len());
     // The residuals of an exact line are what its sums were rounded by, whose order means nothing.
     let rounded = EXACT_SHARE * (middle.abs() + slope.abs() * times.last().copied().unwrap_or(0.0));
     let least = (points * rounded * rounded).max(1e-9);
     let autocorrelation = (products / squares.max(least) + 1.0 / points).clamp(0.0, MAX_AUTOCORRELATION);
-    scratch.iter_mut().for_each(|residual| *residual = (*residual - middle).abs());
+    scratch.iter_mut().for_each(|residual| *residual = residual.abs());
     let robust = MAD_TO_DEVIATION * median(scratch);
     let deviation = robust.max(0.5 * (squares / points).sqrt()).max(rounding).max(LEAST_DEVIATION);
     Residuals { deviation, autocorrelation }
@@ -150,21 +155,29 @@ struct Increments {
 /// Mean, variance and long-run variance (Newey and West, Bartlett weights, √n lags) of the steps between floors.
 ///
 /// The mean comes from the averages of the first and the last quarter, so that one odd end does not decide it.
-fn increments(floors: &[f64], rounding: f64) -> Increments {
+fn increments(floors: &[f64], rounding: f64, steps: &mut Vec<f64>) -> Increments {
     let points = floors.len();
     let quarter = (points / 4).max(2).min(points);
     let (head, tail) = ends(floors, quarter);
     let mean = (tail - head) / count(points - quarter);
-    let steps = || floors.iter().zip(floors.iter().skip(1)).map(|(one, next)| next - one - mean);
+    let later = floors.get(1..).unwrap_or_default();
+    steps.clear();
+    steps.extend(floors.iter().zip(later).map(|(one, next)| next - one - mean));
     let number = count(points - 1);
-    let variance = steps().map(|step| step * step).sum::<f64>() / number;
+    let variance = steps.iter().map(|step| step * step).sum::<f64>() / number;
     let lags = lag_count(points);
     let long_run = (1..=lags).fold(variance, |sum, lag| {
-        let covariance = steps().zip(steps().skip(lag)).map(|(one, later)| one * later).sum::<f64>() / number;
+        let covariance = products_at(steps, lag) / number;
         sum + 2.0 * (1.0 - count(lag) / count(lags + 1)) * covariance
     });
     let least = (0.05 * variance).max(0.05 * rounding * rounding).max(1e-6);
     Increments { mean, variance, long_run_variance: long_run.max(least) }
+}
+
+/// The sum of the products of each value with the one so many places later.
+fn products_at(values: &[f64], lag: usize) -> f64 {
+    let later = values.get(lag..).unwrap_or_default();
+    values.iter().zip(later).map(|(one, later)| one * later).sum()
 }
 
 /// The averages of the first and the last `width` values.

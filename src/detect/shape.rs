@@ -2,6 +2,7 @@
 
 use super::robust::{count, ends, least_squares, span};
 use crate::series::ladder::BUCKETS;
+use std::sync::OnceLock;
 
 /// Time constants that are tried, as shares of the window. Shorter ones look like a step, longer ones like a line.
 const TIME_CONSTANTS: [f64; 6] = [0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
@@ -106,7 +107,15 @@ impl Shape {
         }
         let rounding = count(floors.len()) * (quantum * 0.289).powi(2) + 1e-6;
         let fitting = Fitting::new(floors);
-        let line = fitting.against(times.iter().copied()).error + rounding;
+        let of_these_times;
+        let regressors = match Regressors::without_gap(times) {
+            Some(kept) => kept,
+            None => {
+                of_these_times = Regressors::of(times);
+                &of_these_times
+            }
+        };
+        let line = fitting.against(&regressors.line).error + rounding;
         let gain = |error: f64| {
             let better = line / (error + rounding);
             if better.is_finite() { better.ln().clamp(-MAX_GAIN, MAX_GAIN) } else { 0.0 }
@@ -114,17 +123,14 @@ impl Shape {
         let mut best_saturating = f64::INFINITY;
         let mut best_exponential = f64::INFINITY;
         self.saturation_rest = MAX_REST;
-        for share in TIME_CONSTANTS {
-            let decays = powers(times, (-1.0 / (share * span)).exp());
-            let saturating = fitting.against(decays.iter().map(|decay| -decay));
+        for (share, curves) in TIME_CONSTANTS.iter().zip(&regressors.curves) {
+            let saturating = fitting.against(&curves.saturating);
             if saturating.slope > 0.0 && saturating.error < best_saturating {
                 best_saturating = saturating.error;
                 let rest = (-1.0 / share).exp();
                 self.saturation_rest = rest / (1.0 - rest);
             }
-            let last = (-1.0 / share).exp();
-            let rises = powers(times, (1.0 / (share * span)).exp());
-            let exponential = fitting.against(rises.iter().map(|rise| last * rise));
+            let exponential = fitting.against(&curves.exponential);
             if exponential.slope > 0.0 && exponential.error < best_exponential {
                 best_exponential = exponential.error;
                 self.exponential_tau = share * span;
@@ -175,6 +181,65 @@ impl Shape {
         if self.bend_gain < 0.15 {
             self.bend = 0;
         }
+    }
+}
+
+/// What floors are compared with, which depends on nothing but when they were.
+struct Regressors {
+    line: Regressor,
+    /// For each of the [`TIME_CONSTANTS`].
+    curves: [Curves; TIME_CONSTANTS.len()],
+}
+
+struct Curves {
+    /// Levels off, up to 0.
+    saturating: Regressor,
+    /// Grows by a share of itself, up to 1.
+    exponential: Regressor,
+}
+
+/// Those of windows of so many buckets without a gap, which most windows are: 4 KiB each, made when first needed.
+static WITHOUT_GAP: [OnceLock<Regressors>; BUCKETS + 1] = [const { OnceLock::new() }; BUCKETS + 1];
+
+impl Regressors {
+    /// Those that are kept for all windows as long as this one; none where there is a gap. Times are whole widths since
+    /// the first, and none comes twice.
+    fn without_gap(times: &[f64]) -> Option<&'static Self> {
+        let is_whole = span(times) <= count(times.len().saturating_sub(1));
+        WITHOUT_GAP.get(times.len()).filter(|_| is_whole).map(|kept| kept.get_or_init(|| Self::of(times)))
+    }
+
+    fn of(times: &[f64]) -> Self {
+        let span = span(times);
+        let curves = TIME_CONSTANTS.map(|share| {
+            let decays = powers(times, (-1.0 / (share * span)).exp());
+            let last = (-1.0 / share).exp();
+            let rises = powers(times, (1.0 / (share * span)).exp());
+            let of = |values: [f64; BUCKETS]| Regressor::of(values, times.len());
+            Curves {
+                saturating: of(decays.map(|decay| -decay)),
+                exponential: of(rises.map(|rise| last * rise)),
+            }
+        });
+        let mut line = [0.0; BUCKETS];
+        line.iter_mut().zip(times).for_each(|(slot, time)| *slot = *time);
+        Self { line: Regressor::of(line, times.len()), curves }
+    }
+}
+
+/// The values of one regressor, and its sums.
+struct Regressor {
+    values: [f64; BUCKETS],
+    sum: f64,
+    squares: f64,
+}
+
+impl Regressor {
+    /// One of which the first `count` values count.
+    fn of(values: [f64; BUCKETS], count: usize) -> Self {
+        let used = || values.iter().take(count);
+        let (sum, squares) = (used().sum(), used().map(|value| value * value).sum());
+        Self { values, sum, squares }
     }
 }
 
@@ -248,14 +313,9 @@ impl<'a> Fitting<'a> {
         Self { floors, mean, squares }
     }
 
-    fn against(&self, regressor: impl Iterator<Item = f64>) -> Fit {
-        let mut sums = Sums::default();
-        for (x, floor) in regressor.zip(self.floors) {
-            sums.x += x;
-            sums.xx += x * x;
-            sums.xy += x * (floor - self.mean);
-        }
-        self.of_sums(sums)
+    fn against(&self, regressor: &Regressor) -> Fit {
+        let products = regressor.values.iter().zip(self.floors).map(|(x, floor)| x * (floor - self.mean));
+        self.of_sums(Sums { x: regressor.sum, xx: regressor.squares, xy: products.sum() })
     }
 
     fn of_sums(&self, sums: Sums) -> Fit {
@@ -349,6 +409,15 @@ mod tests {
         assert!((line.efficiency - 1.0).abs() < 1e-9 && (line.recent_pace - 1.0).abs() < 1e-9);
         assert!(line.largest_step < 0.1 && line.drawdown < 1e-9 && line.participation > 0.99);
         assert_eq!((line.steps_up, line.steps, line.bend), (35, 35, 0));
+    }
+
+    #[test]
+    fn a_line_with_a_gap_is_no_curve() {
+        let steps: Vec<f64> = times().into_iter().filter(|time| !(9.0..20.0).contains(time)).collect();
+        let floors: Vec<f64> = steps.iter().map(|time| 5.0 * time).collect();
+        let window = Floors { steps: &steps, floors: &floors, quantum: 0.0 };
+        let line = Shape::measure(window, 5.0, rise(&floors));
+        assert!(line.saturation_gain <= -MAX_GAIN && line.exponential_gain <= -MAX_GAIN, "{line:?}");
     }
 
     #[test]

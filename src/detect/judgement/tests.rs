@@ -23,7 +23,16 @@ fn noise(index: u32) -> f64 {
 /// What people are told at the end of a series of `hours`, whether they were ever told of a confirmed leak, and the
 /// last verdict.
 fn judge(hours: f64, size: impl Fn(f64, u32) -> f64) -> (LeakState, bool, Option<Finding>) {
-    let mut judge = Judge::new(INTERVAL_SECS);
+    judge_every(INTERVAL_SECS, hours, size)
+}
+
+/// The same of samples that come every `interval_secs`.
+fn judge_every(
+    interval_secs: f64,
+    hours: f64,
+    size: impl Fn(f64, u32) -> f64,
+) -> (LeakState, bool, Option<Finding>) {
+    let mut judge = Judge::new(interval_secs);
     let mut scratch = Scratch::default();
     let limit = Limit { value: 4e9, used: 1e9, source: LimitSource::Host };
     let circumstances = Circumstances { unit: Unit::Bytes, started_at: 0.0, limit: Some(limit) };
@@ -36,7 +45,7 @@ fn judge(hours: f64, size: impl Fn(f64, u32) -> f64) -> (LeakState, bool, Option
         }
         judge.take_in(at, size(at, index).round(), &circumstances, owner, &mut scratch);
         ever |= judge.state() == LeakState::Confirmed;
-        at += INTERVAL_SECS;
+        at += interval_secs;
     }
     (judge.state(), ever, judge.finding().cloned())
 }
@@ -101,6 +110,23 @@ fn a_leak_that_begins_later_is_dated() {
     assert_eq!(state, LeakState::Confirmed);
     let since = finding.unwrap().since;
     assert!((since - begins).abs() < 900.0, "{since}");
+}
+
+#[test]
+fn a_leak_that_has_just_begun_is_measured_by_what_it_does_now() {
+    let per_sec = 500.0 * MEGABYTE / 3600.0;
+    let begins = 16.0 * 3600.0;
+    let (state, _, finding) = judge_every(30.0, 16.35, |at, index| {
+        200.0 * MEGABYTE
+            + 60.0 * MEGABYTE * (1.0 - (-at / 9000.0).exp())
+            + per_sec * (at - begins).max(0.0)
+            + 0.2 * MEGABYTE * noise(index)
+    });
+    let finding = finding.unwrap();
+    assert_eq!(state, LeakState::Suspected, "{finding:?}");
+    assert!(finding.growth.lower < per_sec && per_sec < finding.growth.upper, "{finding:?}");
+    assert!((finding.growth.value / per_sec - 1.0).abs() < 0.25, "{finding:?}");
+    assert!((finding.since - begins).abs() < 600.0, "{finding:?}");
 }
 
 #[test]
