@@ -53,6 +53,8 @@ const QUIET_SHARE: f64 = 3e-4;
 const CLEAR_BEND: f64 = 0.5;
 /// Growth that is so many times as fast behind the bend as in the whole window has just begun.
 const JUST_BEGUN_PACE: f64 = 4.0;
+/// The slope of a third has 27 times the variance of that of the whole, so two of them differ by √54 of its errors.
+const ERRORS_BETWEEN_THIRDS: f64 = 7.35;
 /// From so many standard errors on it is clear that there is growth behind the bend.
 const CLEAR_STRENGTH: f64 = 5.0;
 /// The deviation of a place that is anywhere within one bucket (1/√12).
@@ -124,19 +126,26 @@ pub struct Subject {
     pub quantum: f64,
 }
 
+/// Memory for measuring windows, so that no look allocates, and what many of them have in common.
+#[derive(Debug, Default)]
+pub struct Measuring {
+    values: Vec<f64>,
+    kept: shape::Kept,
+}
+
 impl Horizon {
     /// Judges one window; none while it is too thin.
     #[must_use]
-    pub fn of(window: &Window, subject: &Subject, scratch: &mut Vec<f64>) -> Option<Self> {
+    pub fn of(window: &Window, subject: &Subject, scratch: &mut Measuring) -> Option<Self> {
         let (steps, floors) = (window.steps.as_slice(), window.floors.as_slice());
         if floors.len() < LEAST_BUCKETS {
             return None;
         }
         let (newest, oldest) = (*floors.last()?, *floors.first()?);
         let span = robust::span(steps);
-        let per_width = robust::drift(steps, floors, subject.quantum, scratch);
-        let amplitude = amplitude(window, scratch);
-        let level = robust::median_of(floors, scratch);
+        let per_width = robust::drift(steps, floors, subject.quantum, &mut scratch.values);
+        let amplitude = amplitude(window, &mut scratch.values);
+        let level = robust::median_of(floors, &mut scratch.values);
         let rise = shape::rise(floors);
         let span_secs = span * window.width_secs;
         let climb = per_width.slope * span;
@@ -163,7 +172,7 @@ impl Horizon {
         };
         if !quiet {
             let view = Floors { steps, floors, quantum: subject.quantum };
-            horizon.shape = Shape::measure(view, per_width.slope, rise);
+            horizon.shape = Shape::measure(view, per_width.slope, rise, &mut scratch.kept);
             let beyond = |past: f64| {
                 ((newest - past) / rise.abs().max(subject.quantum).max(1e-9)).clamp(-MAX_RATIO, MAX_RATIO)
             };
@@ -187,7 +196,7 @@ impl Horizon {
     #[must_use]
     pub fn pace(&self) -> (f64, f64) {
         if !self.is_bent() {
-            return (self.drift.slope, self.drift.error);
+            return (self.drift.slope, self.drift.error.hypot(self.disagreement()));
         }
         let slope = self.bend_slope();
         // A fall behind the bend has a negative slope and strength, and still an error that is none.
@@ -195,6 +204,13 @@ impl Horizon {
         // The growth began somewhere in a bucket, and not at its edge.
         let by_bend = UNIFORM_DEVIATION / robust::count(self.buckets.saturating_sub(self.shape.bend).max(1));
         (slope, slope.abs() * by_noise.hypot(by_bend))
+    }
+
+    /// The error of the drift by how much the slopes of the window's first and last third differ, in units a second: loads
+    /// that come and go bend a line in ways that its residuals do not show.
+    fn disagreement(&self) -> f64 {
+        let difference = self.drift.slope * (self.shape.first_pace - self.shape.recent_pace);
+        difference.abs() / ERRORS_BETWEEN_THIRDS
     }
 
     /// Whether clear growth began so late in the window that the drift of the whole shows little of it, and none of the

@@ -10,7 +10,7 @@
 use super::{
     features::{ALL_FEATURES, Context},
     finding::{Estimate, Evidence, Finding, LastLives, Pattern, Severity},
-    horizon::{FEATURES, Horizon, Subject, narrow},
+    horizon::{FEATURES, Horizon, Measuring, Subject, narrow},
     limit,
     model::Binned,
     pattern::{self, Surroundings},
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub const NINETY_PERCENT: f64 = 1.645;
 /// The error of a slope within its window is smaller than that over time, since loads change: measured on seeds 201
 /// to 212 of the generator, where it makes nine in ten intervals hold.
-const WIDENED: f64 = 2.2;
+const WIDENED: f64 = 1.7;
 /// From these odds on it is spoken of a leak when the estimates are chosen.
 const EVEN_ODDS: f64 = 0.5;
 /// A horizon agrees that there is growth from this many standard errors on.
@@ -67,7 +67,7 @@ pub struct Scratch {
     /// By which rows findings are graded; the built-in table unless another is put here.
     pub severity: Table,
     window: Window,
-    values: Vec<f64>,
+    measuring: Measuring,
     /// The horizons that closed a bucket at this look.
     fresh: [Option<Horizon>; LEVELS],
     row: [f32; ALL_FEATURES],
@@ -78,7 +78,7 @@ impl Default for Scratch {
         Self {
             severity: severity::built_in(),
             window: Window::default(),
-            values: Vec::new(),
+            measuring: Measuring::default(),
             fresh: [None; LEVELS],
             row: [f32::NAN; ALL_FEATURES],
         }
@@ -330,7 +330,7 @@ fn subject(ladder: &Ladder, circumstances: &Circumstances) -> Subject {
 
 fn look(ladder: &Ladder, level: usize, subject: &Subject, scratch: &mut Scratch) -> Option<Horizon> {
     ladder.window(level, &mut scratch.window);
-    Horizon::of(&scratch.window, subject, &mut scratch.values)
+    Horizon::of(&scratch.window, subject, &mut scratch.measuring)
 }
 
 /// When the growth began and from which floor: the deciding horizon's word, or that of the next longer one if the

@@ -60,7 +60,7 @@ pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::horizon::Subject;
+    use crate::detect::horizon::{Measuring, Subject};
     use crate::{sample::Unit, series::ladder::Window};
 
     /// A horizon of floors with this curve over its 36 buckets of a minute.
@@ -70,7 +70,7 @@ mod tests {
         let ceilings = floors.clone();
         let window = Window { width_secs: 60.0, pace: 1.0, begin: 0.0, steps, floors, ceilings, past: None };
         let subject = Subject { unit: Unit::Bytes, started_at: 0.0, quantum: 1.0 };
-        Horizon::of(&window, &subject, &mut Vec::new()).unwrap()
+        Horizon::of(&window, &subject, &mut Measuring::default()).unwrap()
     }
 
     #[test]

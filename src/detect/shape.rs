@@ -2,7 +2,6 @@
 
 use super::robust::{count, ends, least_squares, span};
 use crate::series::ladder::BUCKETS;
-use std::sync::OnceLock;
 
 /// Time constants that are tried, as shares of the window. Shorter ones look like a step, longer ones like a line.
 const TIME_CONSTANTS: [f64; 6] = [0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
@@ -66,9 +65,9 @@ pub struct Floors<'a> {
 }
 
 impl Shape {
-    /// Measures floors whose overall slope is `slope` a width and which rose by `rise`.
+    /// Measures floors whose overall slope is `slope` a width and which rose by `rise`; `kept` saves work.
     #[must_use]
-    pub fn measure(window: Floors<'_>, slope: f64, rise: f64) -> Self {
+    pub fn measure(window: Floors<'_>, slope: f64, rise: f64, kept: &mut Kept) -> Self {
         let Floors { steps: times, floors, quantum } = window;
         let (Some(first), Some(last)) = (floors.first(), floors.last()) else { return Self::default() };
         let steps = Steps::of(floors);
@@ -83,7 +82,7 @@ impl Shape {
             ..Self::default()
         };
         shape.measure_paces(times, floors, slope);
-        shape.compare_models(window);
+        shape.compare_models(window, kept);
         shape
     }
 
@@ -99,7 +98,7 @@ impl Shape {
     }
 
     /// Fits a line, curves that level off, exponentials, one step and one bend, all by least squares.
-    fn compare_models(&mut self, window: Floors<'_>) {
+    fn compare_models(&mut self, window: Floors<'_>, kept: &mut Kept) {
         let Floors { steps: times, floors, quantum } = window;
         let span = span(times);
         if span <= 0.0 {
@@ -108,12 +107,11 @@ impl Shape {
         let rounding = count(floors.len()) * (quantum * 0.289).powi(2) + 1e-6;
         let fitting = Fitting::new(floors);
         let of_these_times;
-        let regressors = match Regressors::without_gap(times) {
-            Some(kept) => kept,
-            None => {
-                of_these_times = Regressors::of(times);
-                &of_these_times
-            }
+        let regressors = if let Some(kept) = kept.without_gap(times) {
+            kept
+        } else {
+            of_these_times = Regressors::of(times);
+            &of_these_times
         };
         let line = fitting.against(&regressors.line).error + rounding;
         let gain = |error: f64| {
@@ -185,12 +183,14 @@ impl Shape {
 }
 
 /// What floors are compared with, which depends on nothing but when they were.
+#[derive(Debug)]
 struct Regressors {
     line: Regressor,
     /// For each of the [`TIME_CONSTANTS`].
     curves: [Curves; TIME_CONSTANTS.len()],
 }
 
+#[derive(Debug)]
 struct Curves {
     /// Levels off, up to 0.
     saturating: Regressor,
@@ -199,16 +199,25 @@ struct Curves {
 }
 
 /// Those of windows of so many buckets without a gap, which most windows are: 4 KiB each, made when first needed.
-static WITHOUT_GAP: [OnceLock<Regressors>; BUCKETS + 1] = [const { OnceLock::new() }; BUCKETS + 1];
+#[derive(Debug, Default)]
+pub struct Kept {
+    by_buckets: Vec<Option<Box<Regressors>>>,
+}
+
+impl Kept {
+    /// Those for windows as long as this one; none where there is a gap. Times are whole widths since the first, and none
+    /// comes twice.
+    fn without_gap(&mut self, times: &[f64]) -> Option<&Regressors> {
+        if span(times) > count(times.len().saturating_sub(1)) {
+            return None;
+        }
+        self.by_buckets.resize_with(BUCKETS + 1, || None);
+        let kept = self.by_buckets.get_mut(times.len())?;
+        Some(kept.get_or_insert_with(|| Box::new(Regressors::of(times))))
+    }
+}
 
 impl Regressors {
-    /// Those that are kept for all windows as long as this one; none where there is a gap. Times are whole widths since
-    /// the first, and none comes twice.
-    fn without_gap(times: &[f64]) -> Option<&'static Self> {
-        let is_whole = span(times) <= count(times.len().saturating_sub(1));
-        WITHOUT_GAP.get(times.len()).filter(|_| is_whole).map(|kept| kept.get_or_init(|| Self::of(times)))
-    }
-
     fn of(times: &[f64]) -> Self {
         let span = span(times);
         let curves = TIME_CONSTANTS.map(|share| {
@@ -228,6 +237,7 @@ impl Regressors {
 }
 
 /// The values of one regressor, and its sums.
+#[derive(Debug)]
 struct Regressor {
     values: [f64; BUCKETS],
     sum: f64,
@@ -400,7 +410,7 @@ mod tests {
         let steps = times();
         let floors: Vec<f64> = steps.iter().copied().map(curve).collect();
         let window = Floors { steps: &steps, floors: &floors, quantum: 0.0 };
-        Shape::measure(window, least_squares(&steps, &floors), rise(&floors))
+        Shape::measure(window, least_squares(&steps, &floors), rise(&floors), &mut Kept::default())
     }
 
     #[test]
@@ -416,7 +426,7 @@ mod tests {
         let steps: Vec<f64> = times().into_iter().filter(|time| !(9.0..20.0).contains(time)).collect();
         let floors: Vec<f64> = steps.iter().map(|time| 5.0 * time).collect();
         let window = Floors { steps: &steps, floors: &floors, quantum: 0.0 };
-        let line = Shape::measure(window, 5.0, rise(&floors));
+        let line = Shape::measure(window, 5.0, rise(&floors), &mut Kept::default());
         assert!(line.saturation_gain <= -MAX_GAIN && line.exponential_gain <= -MAX_GAIN, "{line:?}");
     }
 
