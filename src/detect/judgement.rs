@@ -12,7 +12,7 @@ use super::{
     finding::{Estimate, Evidence, Finding, LastLives, Pattern, Severity},
     horizon::{FEATURES, Horizon, Measuring, Subject, narrow},
     limit,
-    model::Binned,
+    model::{Answered, Binned},
     pattern::{self, Surroundings},
     severity,
 };
@@ -68,6 +68,7 @@ pub struct Scratch {
     pub severity: Table,
     window: Window,
     measuring: Measuring,
+    answered: Answered,
     /// The horizons that closed a bucket at this look.
     fresh: [Option<Horizon>; LEVELS],
     row: [f32; ALL_FEATURES],
@@ -79,6 +80,7 @@ impl Default for Scratch {
             severity: severity::built_in(),
             window: Window::default(),
             measuring: Measuring::default(),
+            answered: Answered::default(),
             fresh: [None; LEVELS],
             row: [f32::NAN; ALL_FEATURES],
         }
@@ -157,8 +159,9 @@ impl Judgement {
         if !(0..LEVELS).any(|level| self.speaks(level)) {
             return None;
         }
-        let binned = &self.binned;
-        let confidence = *self.confidence.get_or_insert_with(|| 1.0 / (1.0 + (-binned.log_odds()).exp()));
+        let (binned, answered) = (&self.binned, &mut scratch.answered);
+        let confidence =
+            *self.confidence.get_or_insert_with(|| 1.0 / (1.0 + (-binned.log_odds(answered)).exp()));
         let level = self.choose(confidence)?;
         let is_new = usize::from(self.decider) != level;
         self.decider = u8::try_from(level).unwrap_or(0);
