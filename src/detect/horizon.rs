@@ -57,8 +57,6 @@ const JUST_BEGUN_PACE: f64 = 4.0;
 const ERRORS_BETWEEN_THIRDS: f64 = 7.35;
 /// From so many standard errors on it is clear that there is growth behind the bend.
 const CLEAR_STRENGTH: f64 = 5.0;
-/// The deviation of a place that is anywhere within one bucket (1/√12).
-const UNIFORM_DEVIATION: f64 = 0.289;
 /// Ratios are believed within this.
 const MAX_RATIO: f64 = 3.0;
 
@@ -202,7 +200,8 @@ impl Horizon {
         // A fall behind the bend has a negative slope and strength, and still an error that is none.
         let by_noise = 1.0 / self.shape.bend_strength.abs().max(1.0);
         // The growth began somewhere in a bucket, and not at its edge.
-        let by_bend = UNIFORM_DEVIATION / robust::count(self.buckets.saturating_sub(self.shape.bend).max(1));
+        let by_bend =
+            robust::UNIFORM_DEVIATION / robust::count(self.buckets.saturating_sub(self.shape.bend).max(1));
         (slope, slope.abs() * by_noise.hypot(by_bend))
     }
 

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 /// Consistency factor that makes the median absolute deviation estimate a normal deviation.
 const MAD_TO_DEVIATION: f64 = 1.4826;
-/// The uniform rounding error of a quantised value has this share of the quantum as its deviation (1/√12).
-const QUANTUM_TO_DEVIATION: f64 = 0.289;
+/// The deviation of what is anywhere within a width of 1 (1/√12), as the rounding error of a quantised value is.
+pub const UNIFORM_DEVIATION: f64 = 0.289;
 /// Autocorrelation is believed up to here; beyond it the level test is left to the drift test anyway.
 const MAX_AUTOCORRELATION: f64 = 0.95;
 /// Residuals of this share of the size are those of a line without noise.
@@ -106,7 +106,7 @@ pub fn drift(times: &[f64], floors: &[f64], quantum: f64, scratch: &mut Vec<f64>
     if span <= 0.0 || times.len() < 4 {
         return Drift::default();
     }
-    let rounding = quantum * QUANTUM_TO_DEVIATION;
+    let rounding = quantum * UNIFORM_DEVIATION;
     let Residuals { deviation, autocorrelation } = residuals(times, floors, slope, rounding, scratch);
     let widened = deviation * ((1.0 + autocorrelation) / (1.0 - autocorrelation)).sqrt();
     let level_error = widened * (12.0 / points).sqrt() / span;

@@ -1,6 +1,6 @@
 //! The shape of a rise: even, in steps, levelling off, accelerating; and where it began.
 
-use super::robust::{count, ends, least_squares, span};
+use super::robust::{UNIFORM_DEVIATION, count, ends, least_squares, span};
 use crate::series::ladder::BUCKETS;
 
 /// Time constants that are tried, as shares of the window. Shorter ones look like a step, longer ones like a line.
@@ -104,7 +104,7 @@ impl Shape {
         if span <= 0.0 {
             return;
         }
-        let rounding = count(floors.len()) * (quantum * 0.289).powi(2) + 1e-6;
+        let rounding = count(floors.len()) * (quantum * UNIFORM_DEVIATION).powi(2) + 1e-6;
         let fitting = Fitting::new(floors);
         let of_these_times;
         let regressors = if let Some(kept) = kept.without_gap(times) {
