@@ -115,7 +115,8 @@ fn adds_up(exporter: &Exporter, program: &Program) {
             &[("target", &target(&program.kind))],
         )
     };
-    let mut last = read_at(&exporter.scrape()).expect("it was read");
+    // Who has come under suspicion meanwhile begins anew, and is without a reading until the next one.
+    let mut last = exporter.scrape_until("a reading", PATIENCE, read_at);
     // The next reading may have begun before it was stopped, the one behind it has not.
     for _ in 0..2 {
         last = exporter.scrape_until("a reading of what is stopped", PATIENCE, |scrape| {

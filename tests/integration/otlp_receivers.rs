@@ -62,6 +62,8 @@ fn a_receiver_that_is_away_harms_nothing_and_is_served_when_it_is_back() {
     wait_for("the first dropped batch", PATIENCE, || {
         (value(exports, &[("result", "dropped")]) > 0.0).then_some(())
     });
+    // The first verdict touches the model's table and what verdicts are computed in, which are there to stay.
+    wait_for("a verdict", PATIENCE, || exporter.scrape().all(GROWTH, &[]).next().map(|_| ()));
 
     let resident = || value("process_resident_memory_bytes", &[]);
     let (before, ticks_before, began) = (resident(), exporter.ticks(), now());

@@ -17,6 +17,8 @@ const POLL_LIVE_MS = 30_000;
 const NEWS_MS = 1_000;
 /** Lines of many areas change little in so many seconds, what is known of one in fewer. */
 const [LINES_SECONDS, LEVELS_SECONDS] = [20, 10];
+/** Typing that goes on is waited for. */
+const TYPING_MS = 150;
 /** How long the page says what came of a control. */
 const OUTCOME_MS = 15_000;
 const ROWS_STEP = 100;
@@ -39,7 +41,7 @@ class App {
     this.targetPage = new TargetPage({ onRange: () => this.refresh() });
     this.pulse = element("span", { class: "pulse" });
     this.notice = element("div", { class: "notice", role: "alert", hidden: true });
-    this.search = searchField((text) => this.find(text));
+    this.search = searchField(() => this.findSoon());
     this.sampleButton = element("button", { type: "button", hidden: true, click: () => this.sample() }, "Sample now");
     this.outcome = element("p", { class: "outcome", role: "status" });
     this.stream = new Stream(this.root, { onNews: () => this.news(), onChange: () => this.plan() });
@@ -95,6 +97,7 @@ class App {
   }
 
   async refreshList() {
+    const asked = this.question;
     const query = { sort: this.order };
     const isLong = this.query || this.rowsMax > LIMIT_MAX;
     const areas = isLong
@@ -103,10 +106,16 @@ class App {
     const trends = this.trends.bring("sparklines", { ...query, limit: isLong ? LIMIT_MAX : this.rowsMax });
     const [status, found] = await Promise.all([this.source.get("status"), areas, trends]);
     this.remember(found.areas, found.taken_at);
-    if (this.place) return;
+    // What was asked for meanwhile is asked next, and would lose rows by an answer to something else.
+    if (this.place || this.question !== asked) return;
     this.last = { status, areas: found.areas, hasMore: hasMore(found), now: found.taken_at };
     this.showList();
     this.present(this.list.node, "memleak_exporter");
+  }
+
+  /** What the list is to show. */
+  get question() {
+    return JSON.stringify([this.order, this.rowsMax, this.query]);
   }
 
   showList() {
@@ -226,8 +235,18 @@ class App {
     this.refresh();
   }
 
-  find(text) {
-    this.query = text.trim();
+  /** Searches once the typing pauses. */
+  findSoon() {
+    clearTimeout(this.findTimer);
+    this.findTimer = setTimeout(() => this.find(), TYPING_MS);
+  }
+
+  /** Searches for what is in the field by now. */
+  find() {
+    clearTimeout(this.findTimer);
+    const query = this.search.value.trim();
+    if (query === this.query) return;
+    this.query = query;
     if (this.place) location.hash = "#/";
     else {
       if (this.last) this.showList();
@@ -235,9 +254,15 @@ class App {
     }
   }
 
+  /** Goes on in what was found. */
+  toFound() {
+    this.find();
+    this.list.step(1);
+  }
+
   clear() {
     this.search.value = "";
-    this.find("");
+    this.find();
   }
 
   /** Back to the list, with the focus on where one came from. */
@@ -296,12 +321,7 @@ function decoded(text) {
   }
 }
 
-function searchField(onInput) {
-  let timer;
-  const input = (event) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => onInput(event.target.value), 150);
-  };
+function searchField(input) {
   return element("input", { type: "search", class: "search", placeholder: "Search  ( / )", "aria-label": "Search areas", input });
 }
 

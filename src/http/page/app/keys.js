@@ -29,7 +29,7 @@ function isTyping(node) {
 
 function typingAction(app, { key, target }) {
   if (target !== app.search) return null;
-  if (key === "Enter") return () => app.list.step(1);
+  if (key === "Enter") return () => app.toFound();
   if (key !== "Escape") return null;
   return () => {
     app.clear();
