@@ -59,8 +59,7 @@ impl Binned {
     #[must_use]
     pub fn log_odds(&self, last: &mut Answered) -> f64 {
         last.turn_to(&self.0);
-        let votes: i32 = last.leaves.iter().zip(weights::VOTES.as_chunks().0).map(vote).sum();
-        (f64::from(votes) * weights::SCALE + weights::BIAS).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+        (f64::from(last.votes) * weights::SCALE + weights::BIAS).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
     }
 
     /// The pattern that gets most votes among those that are wanted.
@@ -92,7 +91,7 @@ impl Binned {
     }
 }
 
-/// What the tree says from this leaf on.
+/// What a tree says at a leaf.
 #[expect(clippy::indexing_slicing, reason = "a number cut to the leaves is always one of them")]
 fn vote((leaf, votes): (&u8, &[i16; LEAVES])) -> i32 {
     i32::from(votes[usize::from(*leaf) % LEAVES])
@@ -194,6 +193,12 @@ impl Answers {
         }
     }
 
+    /// The marks of a feature that lie between so many borders below it and so many.
+    fn between(&self, feature: Borders, was: u8, is: u8) -> &[Mark] {
+        let (one, other) = (self.end(feature, was), self.end(feature, is));
+        self.marks.get(one.min(other)..one.max(other)).unwrap_or_default()
+    }
+
     /// Where the marks of a feature end that has so many borders below it.
     fn end(&self, feature: Borders, below: u8) -> usize {
         let last = usize::from(feature.first_border) + usize::from(below);
@@ -202,34 +207,61 @@ impl Answers {
     }
 }
 
-/// The row that was asked about last, and the leaf of each tree that it led to, below 2^[`DEPTH`].
+/// The row that was asked about last, the leaf of each tree that it led to, below 2^[`DEPTH`], and what these say in sum.
 #[derive(Clone, Debug)]
 pub struct Answered {
     bins: [u8; ALL_FEATURES],
     leaves: [u8; ROOM],
+    votes: i32,
 }
 
 impl Default for Answered {
     /// Where everything is answered with no.
     fn default() -> Self {
-        Self { bins: [0; ALL_FEATURES], leaves: [0; ROOM] }
+        let mut answered = Self { bins: [0; ALL_FEATURES], leaves: [0; ROOM], votes: 0 };
+        answered.votes = answered.sum();
+        answered
     }
 }
 
 impl Answered {
     /// Answers otherwise what these features are answered otherwise to.
-    #[expect(clippy::indexing_slicing, reason = "a number cut to the room is always within it")]
     fn turn_to(&mut self, bins: &[u8; ALL_FEATURES]) {
-        for ((feature, was), is) in ANSWERS.features.iter().zip(&mut self.bins).zip(bins) {
-            if was == is {
-                continue;
-            }
-            let (one, other) = (ANSWERS.end(*feature, *was), ANSWERS.end(*feature, *is));
-            for Mark { tree, bit } in ANSWERS.marks.get(one.min(other)..one.max(other)).unwrap_or_default() {
-                self.leaves[usize::from(*tree) % ROOM] ^= bit;
-            }
-            *was = *is;
+        let was = std::mem::replace(&mut self.bins, *bins);
+        let turns = || {
+            let changed =
+                ANSWERS.features.iter().zip(was.iter().zip(bins)).filter(|(_, (was, is))| was != is);
+            changed.map(|(feature, (was, is))| ANSWERS.between(*feature, *was, *is))
+        };
+        // A turn asks its tree twice, before and after.
+        if 2 * turns().map(<[Mark]>::len).sum::<usize>() < TREES {
+            turns().flatten().for_each(|mark| self.turn_and_ask(*mark));
+        } else {
+            turns().flatten().for_each(|mark| self.turn(*mark));
+            self.votes = self.sum();
         }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a number cut to the room is always within it")]
+    fn turn(&mut self, Mark { tree, bit }: Mark) {
+        self.leaves[usize::from(tree) % ROOM] ^= bit;
+    }
+
+    fn turn_and_ask(&mut self, mark: Mark) {
+        self.votes -= self.vote_of(mark.tree);
+        self.turn(mark);
+        self.votes += self.vote_of(mark.tree);
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a number cut to the room is always within it")]
+    fn vote_of(&self, tree: u16) -> i32 {
+        let leaf = self.leaves[usize::from(tree) % ROOM];
+        weights::VOTES.as_chunks().0.get(usize::from(tree)).map_or(0, |votes| vote((&leaf, votes)))
+    }
+
+    /// What all trees say.
+    fn sum(&self) -> i32 {
+        self.leaves.iter().zip(weights::VOTES.as_chunks().0).map(vote).sum()
     }
 }
 
@@ -300,6 +332,7 @@ mod tests {
             let asked = weights::QUESTIONS.as_chunks::<DEPTH>().0.iter().map(|asks| leaf(&bins, asks));
             let marked = last.leaves.map(usize::from);
             assert!(asked.eq(marked.into_iter().take(TREES)), "{row:?}");
+            assert_eq!(last.votes, last.sum(), "{row:?}");
         }
     }
 
