@@ -12,7 +12,7 @@ pub const CONFIRM_AT: f64 = 0.88;
 /// From this confidence on, time counts [so many times](Tempo::haste): the surer it is, the less it has to wait.
 pub const VERY_SURE_AT: f64 = 0.95;
 /// How many times.
-const VERY_SURE_FACTOR: f64 = 6.0;
+const VERY_SURE_FACTOR: f64 = 4.0;
 /// In its first so many seconds of the grid everything grows, and no sureness is worth any haste.
 const HASTELESS_SECS: f64 = 1200.0;
 /// Below this confidence, held for a [patience](Tempo::patience_secs), an episode ends. Far below the other two, so that a
@@ -20,6 +20,8 @@ const HASTELESS_SECS: f64 = 1200.0;
 pub const CLEAR_BELOW: f64 = 0.2;
 /// How long a change of mind must last, in seconds of the grid: one look is a coincidence, and so are its neighbours.
 const PATIENCE_SECS: f64 = 1200.0;
+/// The same where samples come every few seconds: the floors that a verdict stands on are each of several of them.
+const FINE_PATIENCE_SECS: f64 = 960.0;
 
 /// How soon people are told of a change of mind.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,11 +33,13 @@ pub struct Tempo {
 }
 
 impl Tempo {
-    /// For a process of this age in seconds of the grid; `pace` is 1 but for trials in fast motion.
+    /// For a process of this age in seconds of the grid, whose samples go into the grid's finest buckets if they are
+    /// `fine`; `pace` is 1 but for trials in fast motion.
     #[must_use]
-    pub fn of(age_secs: Seconds, pace: f64) -> Self {
+    pub fn of(age_secs: Seconds, fine: bool, pace: f64) -> Self {
         let haste = if age_secs < HASTELESS_SECS { 1.0 } else { VERY_SURE_FACTOR };
-        Self { patience_secs: PATIENCE_SECS * pace, haste }
+        let patience_secs = if fine { FINE_PATIENCE_SECS } else { PATIENCE_SECS };
+        Self { patience_secs: patience_secs * pace, haste }
     }
 }
 
@@ -247,8 +251,9 @@ mod tests {
 
     #[test]
     fn nothing_is_hasty_just_after_a_start() {
-        assert_eq!(Tempo::of(600.0, 1.0), Tempo { patience_secs: PATIENCE_SECS, haste: 1.0 });
-        assert_eq!(Tempo::of(1500.0, 0.1), Tempo { patience_secs: 120.0, haste: VERY_SURE_FACTOR });
+        assert_eq!(Tempo::of(600.0, false, 1.0), Tempo { patience_secs: PATIENCE_SECS, haste: 1.0 });
+        assert_eq!(Tempo::of(1500.0, false, 0.1), Tempo { patience_secs: 120.0, haste: VERY_SURE_FACTOR });
+        assert_eq!(Tempo::of(600.0, true, 1.0), Tempo { patience_secs: FINE_PATIENCE_SECS, haste: 1.0 });
     }
 
     #[test]

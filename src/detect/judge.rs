@@ -160,7 +160,7 @@ impl Judge {
     #[must_use]
     pub fn tempo(&self, started_at: Seconds) -> Tempo {
         let pace = self.ladder.pace();
-        Tempo::of((self.ladder.last_at() - started_at) / pace, pace)
+        Tempo::of((self.ladder.last_at() - started_at) / pace, self.ladder.finest() == 0, pace)
     }
 
     /// Bytes that this judge takes, on the heap and in itself.
@@ -226,7 +226,7 @@ mod tests {
     fn what_nobody_suspects_and_what_is_settled_is_looked_at_less_often() {
         let leak = |at: f64| 2e8 + 3e5 * at;
         assert_eq!(between_looks(6.0, 1e12, |_| 2e8), 36, "nothing moves");
-        assert_eq!(between_looks(6.0, 1e13, leak), 36, "confirmed, with a year left");
+        assert_eq!(between_looks(10.0, 1e13, leak), 36, "confirmed, with a year left");
         assert_eq!(between_looks(6.0, 8e9, leak), 12, "confirmed, with an hour or two left");
     }
 }

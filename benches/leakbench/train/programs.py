@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write a labelled set of memory series of imagined programs, to train the detector on (needs numpy).
 
-    programs.py OUT_DIR --seed N [--series 400] [--interval 3] [--hours 12]
+    programs.py OUT_DIR --seed N [--series 400] [--interval 3] [--hours 12] [--load daily] [--deploys]
 
 Each series is a small simulation of one program: it starts up, takes load, makes garbage under some collector, fills
 caches, keeps or returns pages to the system, is deployed anew, and leaks or does not. The labels have the form that the
@@ -15,6 +15,8 @@ import numpy as np
 
 KB, MB = 1024.0, 1048576.0
 HOUR, DAY = 3600.0, 86400.0
+# Kinds of load and how common they are.
+LOADS = {"even": 0.25, "noisy": 0.3, "daily": 0.2, "bursts": 0.15, "ramps": 0.1}
 
 
 def log_uniform(rng, low, high):
@@ -35,7 +37,7 @@ def smooth(rng, n, dt, tau, deviation):
 class Program:
     """The clock, the random source and the habits of one program."""
 
-    def __init__(self, rng, interval, hours):
+    def __init__(self, rng, interval, hours, load):
         self.rng, self.dt = rng, interval
         self.t = np.arange(0, hours * HOUR, interval)
         if rng.random() < 0.4:
@@ -43,13 +45,13 @@ class Program:
         self.n = len(self.t)
         self.hours = hours
         self.base = log_uniform(rng, 3 * MB, 8000 * MB)
-        self.load = self.draw_load()
+        self.load = self.draw_load(load)
         self.work = np.cumsum(self.load) * interval
 
-    def draw_load(self):
-        """Requests a second against the mean of 1."""
+    def draw_load(self, kind):
+        """Requests a second against the mean of 1, of this kind or of any."""
         rng, t, n, dt = self.rng, self.t, self.n, self.dt
-        kind = rng.choice(["even", "noisy", "daily", "bursts", "ramps"], p=[0.25, 0.3, 0.2, 0.15, 0.1])
+        kind = kind or rng.choice(list(LOADS), p=list(LOADS.values()))
         load = np.ones(n)
         if kind == "noisy":
             load = np.exp(smooth(rng, n, dt, log_uniform(rng, 30, 7200), rng.uniform(0.1, 0.6)))
@@ -225,12 +227,21 @@ def leak(p, rate, onset, age, life):
     return leaked, name
 
 
-def draw(rng, interval, hours):
-    p = Program(rng, interval, hours)
+def onset_of(rng, restarts, span, deploys):
+    """When a leak begins: with the process, in its midst, or with one of the deploys, which is the usual way."""
+    if deploys and rng.random() < 0.75:
+        life = rng.integers(0, len(restarts))
+        begins, ends = [*restarts, span][life:life + 2]
+        return float(begins + rng.choice([0.0, rng.uniform(0, 0.4)]) * (ends - begins))
+    return 0.0 if restarts or rng.random() < 0.5 else float(rng.uniform(0.1, 0.6) * span)
+
+
+def draw(rng, interval, hours, load, deploys):
+    p = Program(rng, interval, hours, load)
     span = p.t[-1]
     leaks = rng.random() < 0.4
     restarts = []
-    if rng.random() < 0.15:
+    if deploys or rng.random() < 0.15:
         restarts = sorted(rng.uniform(0.1, 0.95, rng.integers(1, 4)) * span)
     age, life = p.ages(np.array(restarts))
     live = start_up(p, age) + warm_up(p, age) + caches(p, age, life) + in_flight(p)
@@ -239,7 +250,7 @@ def draw(rng, interval, hours):
         rate = min(log_uniform(rng, 0.5, 1500) * MB / HOUR, 20 * p.base / HOUR)
         # A leak that changes the size by less than a twentieth in the time there is would be no lesson.
         rate = max(rate, 0.05 * p.base / span)
-        onset = 0.0 if restarts or rng.random() < 0.5 else float(rng.uniform(0.1, 0.6) * span)
+        onset = onset_of(rng, restarts, span, deploys)
         leaked, name = leak(p, rate, onset, age, life)
         live = live + leaked
     elif rng.random() < 0.25:
@@ -273,12 +284,14 @@ def main():
     parser.add_argument("--series", type=int, default=400)
     parser.add_argument("--interval", type=float, default=3.0)
     parser.add_argument("--hours", type=float, default=12.0)
+    parser.add_argument("--load", choices=LOADS, help="of all programs; without it each has its own")
+    parser.add_argument("--deploys", action="store_true", help="start every program anew, and let most leaks come with that")
     a = parser.parse_args()
     os.makedirs(a.out, exist_ok=True)
     with open(os.path.join(a.out, "labels.jsonl"), "w") as labels:
         for k in range(a.series):
             rng = np.random.default_rng([a.seed, k])
-            t, size, label = draw(rng, a.interval, a.hours)
+            t, size, label = draw(rng, a.interval, a.hours, a.load, a.deploys)
             label["name"] = "program_%04d" % k
             with open(os.path.join(a.out, label["name"] + ".csv"), "w") as f:
                 f.write("t_seconds,bytes\n")

@@ -37,10 +37,12 @@ PATTERNS = ["stable", "linear", "exponential", "step", "spike", "periodic", "sat
 PATTERN_TREES, PATTERN_DEPTH = 60, 5
 
 # name: weight of one of its series, share of the looks that are kept, and how it is made:
-# generator (seeds, series per family, interval s, hours, rates between, in MB/h) or programs (seed, series, interval, hours).
+# generator (seeds, series per family, interval s, hours, rates between, in MB/h) or programs (seed, series, interval, hours,
+# options).
 GENERATED = {
-    "g30": (0.47, 0.025, range(101, 191), 20, 30, 48, (0.7, 700)),
-    "g3": (0.22, 0.05, range(301, 367), 24, 3, 6, (12, 700)),
+    "g30": (0.52, 0.025, range(101, 191), 20, 30, 48, (0.7, 700)),
+    "g3": (0.1, 0.05, range(301, 367), 24, 3, 6, (12, 700)),
+    "g3more": (0.1, 0.05, range(701, 801), 24, 3, 6, (12, 700)),
     "g3long": (0.7, 0.05, range(401, 405), 10, 3, 24, (3, 700)),
     "g1": (0.7, 0.03, range(501, 502), 20, 1, 2, (20, 900)),
     "g1short": (0.7, 0.03, range(502, 506), 20, 1, 1.6, (10, 900)),
@@ -62,14 +64,20 @@ PROGRAMS = {
     "p60": (0.2, 0.05, 9, 400, 60, 96),
     "p60short": (0.2, 0.05, 10, 500, 60, 10),
     "p60week": (0.2, 0.04, 11, 300, 60, 168),
+    "p30day": (0.6, 0.03, 12, 1000, 30, 60, "--load=daily"),
+    "p60day": (0.6, 0.03, 13, 500, 60, 120, "--load=daily"),
+    # Most leaks come with a new version, after lives without one.
+    "p3deploy": (0.5, 0.03, 14, 800, 3, 12, "--deploys"),
+    "p30deploy": (0.5, 0.03, 15, 1000, 30, 60, "--deploys"),
+    "p60deploy": (0.5, 0.03, 16, 400, 60, 120, "--deploys"),
 }
 # Recordings of real programs, kept in live/recordings: the same.
-RECORDED = {"train_%d" % seed: (7.0, 1.0) for seed in range(1, 19)}
+RECORDED = {"train_%d" % seed: (8.0, 1.0) for seed in range(1, 19)}
 # Rows of a process that has just started count so much more, which fades in this time: there it is hardest to tell a
 # leak from a warm-up. The weight depends on nothing but the age, so what is learned stays a probability.
 YOUNG_WEIGHT, YOUNG_SECS = 6.0, 5400.0
 # The real backgrounds: few and precious too.
-REAL = {"real": (10.0, 1.0, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5))}
+REAL = {"real": (12.0, 1.0, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5))}
 
 
 def random_rates(seed, low, high):
@@ -87,10 +95,10 @@ def sets(leakbench):
             yield "%s_%d" % (name, seed), weight, share, lambda out, seed=seed, per_family=per_family, interval=interval, hours=hours, rates=rates: python + [
                 generate, out, "--seed", str(seed), "--per-family", str(per_family), "--interval", str(interval),
                 "--hours", str(hours), "--rates", random_rates(seed, *rates)]
-    for name, (weight, share, seed, series, interval, hours) in PROGRAMS.items():
-        yield name, weight, share, lambda out, seed=seed, series=series, interval=interval, hours=hours: python + [
+    for name, (weight, share, seed, series, interval, hours, *options) in PROGRAMS.items():
+        yield name, weight, share, lambda out, seed=seed, series=series, interval=interval, hours=hours, options=options: python + [
             os.path.join(HERE, "programs.py"), out, "--seed", str(seed), "--series", str(series),
-            "--interval", str(interval), "--hours", str(hours)]
+            "--interval", str(interval), "--hours", str(hours), *options]
     for name, (weight, share) in RECORDED.items():
         # One call writes all of them.
         yield name, weight, share, lambda out: python + [
@@ -316,8 +324,8 @@ def main():
     parser.add_argument("--leakbench", required=True, help="the benchmark's folder: generate.py, inject.py, real/")
     parser.add_argument("--work", required=True, help="where sets, features and the model go (8 GB)")
     parser.add_argument("--steps", default="sets,features,model,patterns,table")
-    parser.add_argument("--trees", type=int, default=1200)
-    parser.add_argument("--part", type=float, default=0.5, help="part of the rows to learn from")
+    parser.add_argument("--trees", type=int, default=2000)
+    parser.add_argument("--part", type=float, default=0.24, help="part of the rows to learn from")
     parser.add_argument("--rate", type=float, default=0.12)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     a = parser.parse_args()

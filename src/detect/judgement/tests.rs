@@ -32,7 +32,12 @@ fn judge_every(
     hours: f64,
     size: impl Fn(f64, u32) -> f64,
 ) -> (LeakState, bool, Option<Finding>) {
-    let mut judge = Judge::new(interval_secs);
+    let (judge, ever) = live(Judge::new(interval_secs), interval_secs, hours, size);
+    (judge.state(), ever, judge.finding().cloned())
+}
+
+/// What a judge makes of a process from its start on, and whether it ever told people of a confirmed leak.
+fn live(mut judge: Judge, interval_secs: f64, hours: f64, size: impl Fn(f64, u32) -> f64) -> (Judge, bool) {
     let mut scratch = Scratch::default();
     let limit = Limit { value: 4e9, used: 1e9, source: LimitSource::Host };
     let circumstances = Circumstances { unit: Unit::Bytes, started_at: 0.0, limit: Some(limit) };
@@ -47,7 +52,7 @@ fn judge_every(
         ever |= judge.state() == LeakState::Confirmed;
         at += interval_secs;
     }
-    (judge.state(), ever, judge.finding().cloned())
+    (judge, ever)
 }
 
 /// How many whole periods have passed.
@@ -127,6 +132,29 @@ fn a_leak_that_has_just_begun_is_measured_by_what_it_does_now() {
     assert!(finding.growth.lower < per_sec && per_sec < finding.growth.upper, "{finding:?}");
     assert!((finding.growth.value / per_sec - 1.0).abs() < 0.25, "{finding:?}");
     assert!((finding.since - begins).abs() < 600.0, "{finding:?}");
+}
+
+/// The second life of a service that warms up for some minutes, whose first life showed no more than that: whether
+/// a confirmed leak was told of it, and the judge. Its size grows by `per_sec` from half an hour on.
+fn deployed(hours: f64, per_sec: f64) -> (Judge, bool) {
+    const EVERY_SECS: f64 = 30.0;
+    let size = |at: f64, index| {
+        500.0 * MEGABYTE + 150.0 * MEGABYTE * (1.0 - (-at / 300.0).exp()) + 0.3 * MEGABYTE * noise(index)
+    };
+    let (first, ever) = live(Judge::new(EVERY_SECS), EVERY_SECS, 6.0, size);
+    assert!(!ever, "{:?}", first.finding());
+    let past = first.end(0.0, &mut Scratch::default());
+    live(Judge::after(past, EVERY_SECS), EVERY_SECS, hours, |at, index| {
+        size(at, index) + per_sec * (at - 1800.0).max(0.0)
+    })
+}
+
+#[test]
+fn a_leak_that_comes_with_a_deploy_is_found_although_the_life_before_had_none() {
+    let (judge, _) = deployed(3.0, 100.0 * MEGABYTE / 3600.0);
+    assert_eq!(judge.state(), LeakState::Confirmed, "{:?}", judge.finding());
+    let (judge, ever) = deployed(12.0, 0.0);
+    assert!(!ever, "{:?}", judge.finding());
 }
 
 #[test]
