@@ -159,13 +159,10 @@ impl WatchArguments {
         }
     }
 
-    /// Tells the last look, where that was asked for.
+    /// Tells the last look at the program, which may have ended by now, where that was asked for.
     fn conclude(&self, model: &Model) -> Result<(), Failure> {
-        let Some(last) = model.last().filter(|_| !matches!(self.format, Format::Table | Format::Jsonl))
-        else {
-            return Ok(());
-        };
-        let Some(target) = model.target(last) else { return Ok(()) };
+        let is_told = matches!(self.format, Format::Table | Format::Jsonl);
+        let Some((last, target)) = model.last_alive().filter(|_| !is_told) else { return Ok(()) };
         let row = |area| Row {
             cells: look::cells(area).to_vec(),
             notes: look::finding(area).map(|finding| finding.evidence.to_string()).into_iter().collect(),

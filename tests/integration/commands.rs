@@ -85,6 +85,19 @@ fn what_is_no_terminal_gets_a_line_for_each_look() {
         let line: Value = serde_json::from_str(line).expect("JSON");
         assert!(line["size"].as_f64() > Some(0.0) || line["area"] == "swap", "{line}");
     }
+    // What ends meanwhile is told as it was seen last.
+    let brief = Process::start(Process::command("sleep").arg("1"));
+    let output = run(&[
+        "watch",
+        &brief.pid().to_string(),
+        "--interval",
+        "50ms",
+        "--for",
+        "1h",
+        "--format",
+        "markdown",
+    ]);
+    assert!(out(&output).contains("| anon |"), "{} {}", out(&output), err(&output));
     let output = run(&["watch", "no such program here", "--interval", "50ms"]);
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     assert!(err(&output).contains("no such process"), "{}", err(&output));

@@ -39,6 +39,8 @@ pub(super) struct Model {
     interval: Duration,
     began_at: Option<Seconds>,
     last: Option<Arc<Snapshot>>,
+    /// The last result in which the target still had an area.
+    last_alive: Option<Arc<Snapshot>>,
     /// The name of the target that is shown.
     shown: Option<Box<str>>,
     histories: BTreeMap<Arc<str>, History>,
@@ -99,6 +101,7 @@ impl Model {
             interval,
             began_at: None,
             last: None,
+            last_alive: None,
             shown: None,
             histories: BTreeMap::new(),
         }
@@ -114,6 +117,9 @@ impl Model {
             for area in &target.areas {
                 // Not every area is read at each look; what is shown is the last that was seen.
                 self.histories.entry(Arc::clone(&area.area.name)).or_default().push(area.size);
+            }
+            if !target.areas.is_empty() {
+                self.last_alive = Some(Arc::clone(snapshot));
             }
         }
         self.last = Some(Arc::clone(snapshot));
@@ -140,6 +146,12 @@ impl Model {
     /// Whether it was ever there.
     pub(super) fn was_there(&self) -> bool {
         self.shown.is_some()
+    }
+
+    /// The result of the last look that saw the target, and the target in it.
+    pub(super) fn last_alive(&self) -> Option<(&Snapshot, &TargetView)> {
+        let last = self.last_alive.as_deref()?;
+        Some((last, self.target(last)?))
     }
 
     /// The last result.

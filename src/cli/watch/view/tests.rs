@@ -114,6 +114,8 @@ fn what_has_ended_says_so() {
     let mut model = leaking_model();
     model.take_in(&snapshot(1_709_208_700.0, Vec::new()));
     assert!(shown(&model, 80, 24).contains("it has ended; watched for 12 min"));
+    let (last, target) = model.last_alive().expect("it was there");
+    assert!(last.taken_at < 1_709_208_700.0 && target.areas.len() == 2, "{target:?}");
 }
 
 #[test]
