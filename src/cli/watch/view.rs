@@ -110,7 +110,7 @@ impl Model {
     /// Takes in the result of a tick.
     pub(super) fn take_in(&mut self, snapshot: &Arc<Snapshot>) {
         self.began_at.get_or_insert(snapshot.taken_at);
-        if self.shown.is_none() {
+        if self.shown.is_none() || self.is_replaced(snapshot) {
             self.shown = self.choose(snapshot);
         }
         if let Some(target) = self.target(snapshot) {
@@ -123,6 +123,13 @@ impl Model {
             }
         }
         self.last = Some(Arc::clone(snapshot));
+    }
+
+    /// Whether the process that was asked for goes on under another name: it runs another program now.
+    fn is_replaced(&self, snapshot: &Snapshot) -> bool {
+        let has_areas = |target: &TargetView| !target.areas.is_empty();
+        let is_process = self.what.bytes().all(|byte| byte.is_ascii_digit());
+        is_process && !self.target(snapshot).is_some_and(has_areas) && snapshot.targets.iter().any(has_areas)
     }
 
     /// Of several targets the one of exactly this name, else the largest.

@@ -42,8 +42,16 @@ fn leak() -> Verdict {
 }
 
 fn snapshot(at: Seconds, areas: Vec<AreaView>) -> Arc<Snapshot> {
-    let target = TargetView {
-        target: Arc::new(Target { kind: Kind::Process, name: "node server.js".into() }),
+    snapshot_of(at, vec![target("node server.js", areas)])
+}
+
+fn snapshot_of(at: Seconds, targets: Vec<TargetView>) -> Arc<Snapshot> {
+    Arc::new(Snapshot { tick: 1, taken_at: at, targets, ..Snapshot::default() })
+}
+
+fn target(name: &str, areas: Vec<AreaView>) -> TargetView {
+    TargetView {
+        target: Arc::new(Target { kind: Kind::Process, name: name.into() }),
         info: TargetInfo::default(),
         is_expected: false,
         members: 2,
@@ -57,8 +65,7 @@ fn snapshot(at: Seconds, areas: Vec<AreaView>) -> Arc<Snapshot> {
         rules: Vec::new(),
         parts: Vec::new(),
         parts_read_at: None,
-    };
-    Arc::new(Snapshot { tick: 1, taken_at: at, targets: vec![target], ..Snapshot::default() })
+    }
 }
 
 fn shown(model: &Model, width: usize, height: usize) -> String {
@@ -116,6 +123,21 @@ fn what_has_ended_says_so() {
     assert!(shown(&model, 80, 24).contains("it has ended; watched for 12 min"));
     let (last, target) = model.last_alive().expect("it was there");
     assert!(last.taken_at < 1_709_208_700.0 && target.areas.len() == 2, "{target:?}");
+}
+
+#[test]
+fn a_process_is_followed_into_the_program_that_it_runs_next() {
+    let sized = |size| vec![area("anon", Unit::Bytes, size, None)];
+    let mut model = Model::new("7", Duration::from_secs(1));
+    model.take_in(&snapshot_of(1.0, vec![target("bash (pid 7)", sized(1e6))]));
+    let both = vec![target("bash (pid 7)", Vec::new()), target("sleep (pid 7)", sized(2e6))];
+    model.take_in(&snapshot_of(2.0, both));
+    assert!(shown(&model, 80, 24).contains("sleep (pid 7)"), "{}", shown(&model, 80, 24));
+    // By its name it is another program.
+    let mut model = Model::new("b", Duration::from_secs(1));
+    model.take_in(&snapshot_of(1.0, vec![target("bash", sized(1e6))]));
+    model.take_in(&snapshot_of(2.0, vec![target("bash", Vec::new()), target("bc", sized(2e6))]));
+    assert!(shown(&model, 80, 24).contains("it has ended"), "{}", shown(&model, 80, 24));
 }
 
 #[test]
