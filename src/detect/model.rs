@@ -324,6 +324,11 @@ mod tests {
             };
             let bins: Vec<u8> = counts.into_iter().enumerate().map(bin).collect();
             rows.push(Binned(bins.try_into().unwrap()));
+            // And one that is much alike, as the next look at an area is: few trees are turned.
+            let mut next = rows[rows.len() - 1].clone();
+            let feature = row % ALL_FEATURES;
+            next.0[feature] = u8::try_from(counts[feature]).unwrap() - next.0[feature];
+            rows.push(next);
         }
         let mut last = Answered::default();
         for row in rows {
