@@ -8,8 +8,8 @@ use crate::collect::{Output, Program};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::{
     ffi::OsString,
-    io,
-    process::{ExitStatus, Stdio},
+    io::{self, BufRead as _, BufReader, Read as _},
+    process::{ChildStdout, ExitStatus, Stdio},
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -80,12 +80,15 @@ impl Drop for Group {
     }
 }
 
+/// Of a longer line only so much is read at once.
+const MOST_LINE_BYTES: u64 = 4096;
+
 /// What a program that runs beside this one shares with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shares {
     /// Everything: input, outputs and environment. For a command that a person runs by way of this one.
     Everything,
-    /// The error output alone.
+    /// The error output alone; what it writes to its standard output is read [line by line](Beside::line).
     Errors,
 }
 
@@ -93,6 +96,7 @@ pub enum Shares {
 #[derive(Debug)]
 pub struct Beside {
     child: std::process::Child,
+    said: Option<BufReader<ChildStdout>>,
     is_over: bool,
 }
 
@@ -107,9 +111,23 @@ impl Beside {
         let mut command = std::process::Command::new(name);
         command.args(arguments);
         if shares == Shares::Errors {
-            command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+            command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
         }
-        Ok(Self { child: command.spawn()?, is_over: false })
+        let mut child = command.spawn()?;
+        let said = child.stdout.take().map(BufReader::new);
+        Ok(Self { child, said, is_over: false })
+    }
+
+    /// Waits for the next line that it writes; empty when it ended or closed its output, or shares it.
+    ///
+    /// # Errors
+    /// When its output cannot be read.
+    pub fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if let Some(said) = &mut self.said {
+            said.take(MOST_LINE_BYTES).read_line(&mut line)?;
+        }
+        Ok(line)
     }
 
     /// How it ended, if it has.
@@ -170,6 +188,14 @@ mod tests {
         check(&["/absent/program"], PATIENCE, Err("cannot be started: No such file"));
         check(&["sh", "-c", "echo $HOME$OTEL_EXPORTER_OTLP_HEADERS$CARGO_MANIFEST_DIR"], PATIENCE, Ok("\n"));
         check(&[], PATIENCE, Err("has no name"));
+    }
+
+    #[test]
+    fn a_program_beside_is_heard_until_it_ends() {
+        let command = ["sh", "-c", "echo ready; echo $HOME; printf end"].map(OsString::from);
+        let mut beside = Beside::start(&command, Shares::Errors).unwrap();
+        let lines = std::iter::repeat_with(|| beside.line().unwrap());
+        assert_eq!(lines.take(5).collect::<Vec<_>>(), ["ready\n", "\n", "end", "", ""]);
     }
 
     /// A child of the child would hold the pipe open for an hour.

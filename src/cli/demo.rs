@@ -24,7 +24,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use program::Behaviour;
+use program::{Behaviour, READY};
 use regex::Regex;
 use std::{
     collections::BTreeMap,
@@ -121,7 +121,14 @@ fn start_programs() -> anyhow::Result<Vec<Beside>> {
         let command: Vec<OsString> = [own.clone().into_os_string()].into_iter().chain(arguments).collect();
         Beside::start(&command, Shares::Errors).with_context(|| format!("cannot start {}", own.display()))
     };
-    Behaviour::ALL.into_iter().map(start).collect()
+    let mut programs = Behaviour::ALL.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
+    // Only then are they watched: the first sample of one that still starts would show a jump, of which nobody knows at
+    // first whether it was the start or a cache. Chance would say how soon the leak is confirmed.
+    for program in &mut programs {
+        let line = program.line().context("cannot hear a program of the demonstration")?;
+        anyhow::ensure!(line == READY, "a program of the demonstration ended before it was ready");
+    }
+    Ok(programs)
 }
 
 /// Only its own programs, by their command lines, in fast motion.
