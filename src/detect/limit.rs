@@ -1,6 +1,6 @@
 //! When the limit is reached, with an honest interval.
 
-use super::{finding::Estimate, horizon::Horizon};
+use super::{finding::Estimate, horizon::Horizon, robust::count};
 
 /// 80 % of a normal distribution lie within 1.282 deviations.
 const EIGHTY_PERCENT: f64 = 1.282;
@@ -15,8 +15,11 @@ const MOST_UNCERTAINTY: f64 = 2.0;
 const SPEEDING_UP: f64 = 1.0;
 /// Errors of one window are smaller than those over time: measured on seeds 201 and 202.
 const WIDENED: f64 = 1.5;
-/// An exponential is the likelier one from this gain over the line on, and possible from the lower one on.
+/// An exponential is the likelier one from this gain over the line on, and possible from the lower one on. The gain is one
+/// of logarithms of squared errors: of so many floors it is a log-likelihood of half their number, and from fewer floors the
+/// same evidence needs a higher one. Nine rounded floors are now and then bent by chance.
 const LIKELY_GAIN: f64 = 0.3;
+const LIKELY_GAIN_OF: f64 = 36.0;
 const POSSIBLE_GAIN: f64 = 0.0;
 /// How far off the time of an exponential may be, either way, as a factor.
 const EXPONENTIAL_FACTOR: f64 = 1.6;
@@ -49,7 +52,7 @@ pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
         let tau = shape.exponential_tau * horizon.width_secs;
         let bent = tau * (least / shape.exponential_part).ln_1p();
         estimate.lower = estimate.lower.min(bent / EXPONENTIAL_FACTOR);
-        if gain > LIKELY_GAIN {
+        if gain * count(horizon.buckets) > LIKELY_GAIN * LIKELY_GAIN_OF {
             estimate.value = bent;
             estimate.upper = bent * EXPONENTIAL_FACTOR;
         }
@@ -65,11 +68,15 @@ mod tests {
 
     /// A horizon of floors with this curve over its 36 buckets of a minute.
     fn horizon(curve: impl Fn(f64) -> f64) -> Horizon {
-        let steps: Vec<f64> = (0..36).map(f64::from).collect();
-        let floors: Vec<f64> = steps.iter().map(|step| 1e9 + curve(60.0 * step)).collect();
+        of_floors((0..36).map(|step| 1e9 + curve(60.0 * f64::from(step))).collect(), Unit::Bytes)
+    }
+
+    /// A horizon of these floors of a minute each.
+    fn of_floors(floors: Vec<f64>, unit: Unit) -> Horizon {
+        let steps = (0..).map(f64::from).take(floors.len()).collect();
         let ceilings = floors.clone();
         let window = Window { width_secs: 60.0, pace: 1.0, begin: 0.0, steps, floors, ceilings, past: None };
-        let subject = Subject { unit: Unit::Bytes, started_at: 0.0, quantum: 1.0 };
+        let subject = Subject { unit, started_at: 0.0, quantum: 1.0 };
         Horizon::of(&window, &subject, &mut Measuring::default()).unwrap()
     }
 
@@ -86,6 +93,25 @@ mod tests {
         let last = 1e7 * (35.0f64 * 60.0 / 700.0).exp();
         let expected = 700.0 * (1e9 / last).ln_1p();
         assert!(estimate.lower < expected && expected < estimate.upper, "{estimate:?} {expected}");
+    }
+
+    /// Files opened at an even pace and counted now and then: whole numbers of a line, and no news of an exponential.
+    #[test]
+    fn a_few_rounded_floors_are_a_line_that_chance_has_bent() {
+        for (pace, begins) in
+            (120..200).map(|percent| (f64::from(percent) / 100.0, f64::from(percent % 7) / 7.0))
+        {
+            let opened = of_floors(
+                (0..9).map(|step| (3.0 + begins + pace * f64::from(step)).floor()).collect(),
+                Unit::Objects,
+            );
+            let by_line = 20_000.0 / opened.pace().0;
+            let estimate = time_to_limit(20_000.0, &opened).unwrap();
+            assert!(
+                (estimate.value / by_line - 1.0).abs() < 0.01,
+                "{pace} {begins}: {estimate:?}, by a line {by_line}"
+            );
+        }
     }
 
     #[test]
