@@ -29,7 +29,9 @@ fn text(path: &Path) -> &str {
 /// A leaking program of the demonstration, bound to this thread.
 fn leaking() -> Process {
     let of = std::process::id().to_string();
-    Process::start(Exporter::command().args(["demo-program", "leak", "--of", &of]))
+    let mut program = Process::start(Exporter::command().args(["demo-program", "leak", "--of", &of]));
+    program.line_with("ready", PATIENCE);
+    program
 }
 
 /// The processes whose arguments hold this.
@@ -79,7 +81,7 @@ fn what_is_no_terminal_gets_a_line_for_each_look() {
     assert!(said.lines().count() > 20, "{said}");
     assert!(said.lines().all(|line| line.contains(&format!("(pid {pid}): anon"))), "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
-    assert!(said.lines().last().expect("lines").contains("sure, +"), "{said}");
+    assert!(said.lines().any(|line| line.contains("sure, +")), "{said}");
     let output = run(&["watch", &pid, "--interval", "50ms", "--for", "1s", "--format", "jsonl"]);
     for line in out(&output).lines() {
         let line: Value = serde_json::from_str(line).expect("JSON");
