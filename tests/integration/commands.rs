@@ -48,7 +48,7 @@ fn the_demonstration_confirms_a_leak_and_nothing_else_and_leaves_nothing_behind(
     let page = &page[page.find("http").expect("an address")..];
     let confirmed = demo.line_with("demo: leak: anon", PATIENCE);
     assert!(!confirmed.contains("no leak"), "{confirmed}");
-    // Half a minute alone, three times as long where other work makes samples and programs wait.
+    // Less than half a minute, longer where other work makes samples and programs wait.
     let patience = Duration::from_secs(300);
     wait_for("a confirmed leak", patience, || {
         let said = demo.output();
