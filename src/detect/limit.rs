@@ -1,6 +1,7 @@
 //! When the limit is reached, with an honest interval.
 
 use super::{finding::Estimate, horizon::Horizon, robust::count};
+use crate::series::ladder::BUCKETS;
 
 /// 80 % of a normal distribution lie within 1.282 deviations.
 const EIGHTY_PERCENT: f64 = 1.282;
@@ -15,11 +16,10 @@ const MOST_UNCERTAINTY: f64 = 2.0;
 const SPEEDING_UP: f64 = 1.0;
 /// Errors of one window are smaller than those over time: measured on seeds 201 and 202.
 const WIDENED: f64 = 1.5;
-/// An exponential is the likelier one from this gain over the line on, and possible from the lower one on. The gain is one
-/// of logarithms of squared errors: of so many floors it is a log-likelihood of half their number, and from fewer floors the
-/// same evidence needs a higher one. Nine rounded floors are now and then bent by chance.
+/// An exponential is the likelier one from this gain over the line on, in a full window, and possible from the lower one on.
+/// Half the gain times the number of floors is a log-likelihood, so the same evidence from fewer floors takes a higher gain:
+/// nine rounded ones are now and then bent by chance.
 const LIKELY_GAIN: f64 = 0.3;
-const LIKELY_GAIN_OF: f64 = 36.0;
 const POSSIBLE_GAIN: f64 = 0.0;
 /// How far off the time of an exponential may be, either way, as a factor.
 const EXPONENTIAL_FACTOR: f64 = 1.6;
@@ -52,7 +52,7 @@ pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
         let tau = shape.exponential_tau * horizon.width_secs;
         let bent = tau * (least / shape.exponential_part).ln_1p();
         estimate.lower = estimate.lower.min(bent / EXPONENTIAL_FACTOR);
-        if gain * count(horizon.buckets) > LIKELY_GAIN * LIKELY_GAIN_OF {
+        if gain * count(horizon.buckets) > LIKELY_GAIN * count(BUCKETS) {
             estimate.value = bent;
             estimate.upper = bent * EXPONENTIAL_FACTOR;
         }

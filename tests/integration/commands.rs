@@ -46,8 +46,6 @@ fn the_demonstration_confirms_a_leak_and_nothing_else_and_leaves_nothing_behind(
     let mut demo = Process::start(Exporter::command().args(["demo", "--for", "1h"]));
     let page = demo.line_with("Its page", PATIENCE);
     let page = &page[page.find("http").expect("an address")..];
-    let confirmed = demo.line_with("demo: leak: anon", PATIENCE);
-    assert!(!confirmed.contains("no leak"), "{confirmed}");
     // Less than half a minute, longer where other work makes samples and programs wait.
     let patience = Duration::from_secs(300);
     wait_for("a confirmed leak", patience, || {
@@ -88,7 +86,7 @@ fn what_is_no_terminal_gets_a_line_for_each_look() {
         assert!(line["size"].as_f64() > Some(0.0) || line["area"] == "swap", "{line}");
     }
     // What ends meanwhile is told as it was seen last.
-    let brief = Process::start(Process::command("sleep").arg("1"));
+    let brief = Process::start(Process::command("sleep").arg("3"));
     let output = run(&[
         "watch",
         &brief.pid().to_string(),
