@@ -8,10 +8,11 @@ import json
 import math
 import statistics
 
-# As in src/detect/episode.rs; `disagreements` finds out when they no longer fit.
+# As in src/detect/episode.rs; `disagreements` finds out when they no longer fit. What depends on the area stands in the
+# trace.
 CONFIRM_AT = 0.88
-VERY_SURE_AT = 0.95
 CLEAR_BELOW = 0.2
+WAVERING_PACE = 0.5
 # The thresholds that are tried, in log-odds.
 GRID = [step / 4 for step in range(-24, 33)]
 
@@ -37,41 +38,50 @@ def read(path):
 
 
 def read_trace(path):
-    """Of every look its time, its confidence, how long a change of mind must last, and its haste, by series."""
+    """Of every look its time, its confidence, and how soon people are told of a change of mind, by series."""
     looks = collections.defaultdict(list)
     with open(path) as lines:
         for line in lines:
             verdict = json.loads(line)
-            if "patience_seconds" in verdict:
-                look = (verdict["t"], verdict["confidence"], verdict["patience_seconds"], verdict["haste"])
-                looks[verdict["series"]].append(look)
+            if "tempo" in verdict:
+                looks[verdict["series"]].append((verdict["t"], verdict["confidence"], verdict["tempo"]))
     return looks
 
 
-def very_sure(confirm_at):
-    """The threshold of high sureness moves with that of confirmation."""
-    return share(log_odds(VERY_SURE_AT) + log_odds(confirm_at) - log_odds(CONFIRM_AT))
+def moved(threshold, confirm_at):
+    """The other thresholds move with that of confirmation."""
+    return share(log_odds(threshold) + log_odds(confirm_at) - log_odds(CONFIRM_AT))
+
+
+def sure_time(before, confidence, secs, confirm_at, tempo):
+    """The time of sureness after so many seconds more, or none when it is over."""
+    if confidence >= moved(tempo["very_sure_at"], confirm_at):
+        return 0.0 if before is None else before + tempo["haste"] * secs
+    if confidence >= confirm_at:
+        return 0.0 if before is None else before + secs
+    if before is not None and confidence >= moved(tempo["wavers_to"], confirm_at):
+        return max(0.0, before - WAVERING_PACE * secs)
+    return None
 
 
 def decide(looks, restarts, confirm_at, clear_below):
     """When it would have been confirmed and when not, as verdicts: the state machine of the detector."""
     verdicts, restarts = [], list(restarts)
-    confirmed, sure, noted_at, doubt_since, very_sure_at = False, None, None, None, very_sure(confirm_at)
-    for now, confidence, patience, haste in looks:
+    confirmed, sure, noted_at, doubt_since = False, None, None, None
+    for now, confidence, tempo in looks:
         if restarts and restarts[0] <= now:
             if confirmed:
                 verdicts.append({"t": restarts[0], "state": "none"})
             confirmed, sure, noted_at, doubt_since = False, None, None, None
             restarts = [restart for restart in restarts if restart > now]
-        factor = haste if confidence >= very_sure_at else 1
-        sure = (0.0 if sure is None else sure + factor * (now - noted_at)) if confidence >= confirm_at else None
+        sure = sure_time(sure, confidence, 0.0 if noted_at is None else now - noted_at, confirm_at, tempo)
         noted_at = now
         doubt_since = (now if doubt_since is None else doubt_since) if confidence < clear_below else None
-        if doubt_since is not None and now - doubt_since >= patience:
+        if doubt_since is not None and now - doubt_since >= tempo["patience_secs"]:
             if confirmed:
                 verdicts.append({"t": now, "state": "none"})
             confirmed, sure = False, None
-        elif not confirmed and sure is not None and sure >= patience:
+        elif not confirmed and sure is not None and sure >= tempo["patience_secs"]:
             confirmed = True
             verdicts.append({"t": now, "state": "confirmed"})
     return verdicts

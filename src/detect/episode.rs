@@ -9,27 +9,30 @@ use std::fmt;
 pub const SUSPECT_AT: f64 = 0.7;
 /// From this confidence on, held for a [patience](Tempo::patience_secs), a leak is confirmed.
 pub const CONFIRM_AT: f64 = 0.88;
-/// From this confidence on, time counts [so many times](Tempo::haste): the surer it is, the less it has to wait.
-pub const VERY_SURE_AT: f64 = 0.95;
-/// How many times.
-const VERY_SURE_FACTOR: f64 = 4.0;
+/// Below this confidence, held for as long, an episode ends. Far below the other two, so that a verdict at the edge does
+/// not flap.
+pub const CLEAR_BELOW: f64 = 0.2;
 /// In its first so many seconds of the grid everything grows, and no sureness is worth any haste.
 const HASTELESS_SECS: f64 = 1200.0;
-/// Below this confidence, held for a [patience](Tempo::patience_secs), an episode ends. Far below the other two, so that a
-/// verdict at the edge does not flap.
-pub const CLEAR_BELOW: f64 = 0.2;
-/// How long a change of mind must last, in seconds of the grid: one look is a coincidence, and so are its neighbours.
-const PATIENCE_SECS: f64 = 1200.0;
-/// The same where samples come every few seconds: the floors that a verdict stands on are each of several of them.
-const FINE_PATIENCE_SECS: f64 = 960.0;
+/// At what pace a wavering confidence takes back the time of sureness.
+const WAVERING_PACE: f64 = 0.5;
+/// One look is a coincidence, and so are its neighbours.
+const COARSE: Tempo = Tempo { patience_secs: 1200.0, very_sure_at: 0.95, haste: 4.0, wavers_to: CONFIRM_AT };
+/// Where samples come every few seconds, the floors that a verdict stands on are each of several of them, and looks are as
+/// many as samples are elsewhere: among so many one or two that waver mean little.
+const FINE: Tempo = Tempo { patience_secs: 960.0, very_sure_at: 0.97, haste: 6.0, wavers_to: 0.75 };
 
 /// How soon people are told of a change of mind.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Tempo {
     /// How long it must last, in seconds.
     pub patience_secs: f64,
-    /// How many times the time at [high sureness](VERY_SURE_AT) counts.
+    /// From this confidence on, time counts `haste` times: the surer it is, the less it has to wait.
+    pub very_sure_at: f64,
+    /// How many times.
     pub haste: f64,
+    /// Below [`CONFIRM_AT`], down to this confidence, it wavers: the time of sureness runs back. Further down it is over.
+    pub wavers_to: f64,
 }
 
 impl Tempo {
@@ -37,10 +40,27 @@ impl Tempo {
     /// `fine`; `pace` is 1 but for trials in fast motion.
     #[must_use]
     pub fn of(age_secs: Seconds, fine: bool, pace: f64) -> Self {
-        let haste = if age_secs < HASTELESS_SECS { 1.0 } else { VERY_SURE_FACTOR };
-        let patience_secs = if fine { FINE_PATIENCE_SECS } else { PATIENCE_SECS };
-        Self { patience_secs: patience_secs * pace, haste }
+        let tempo = if fine { FINE } else { COARSE };
+        let haste = if age_secs < HASTELESS_SECS { 1.0 } else { tempo.haste };
+        Self { patience_secs: tempo.patience_secs * pace, haste, ..tempo }
     }
+
+    /// The time of sureness after `secs` more of a confidence, or none when it is over.
+    fn sure_secs(&self, before: Option<f64>, confidence: f64, secs: f64) -> Option<f64> {
+        if confidence >= self.very_sure_at {
+            Some(before.map_or(0.0, |sure| sure + self.haste * secs))
+        } else if confidence >= CONFIRM_AT {
+            Some(before.map_or(0.0, |sure| sure + secs))
+        } else {
+            before.filter(|_| confidence >= self.wavers_to).map(|sure| (sure - WAVERING_PACE * secs).max(0.0))
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tempo {
+    /// What is thought is told.
+    pub(crate) const AT_ONCE: Self = Self { patience_secs: 0.0, ..COARSE };
 }
 
 /// What people are told of an area.
@@ -108,7 +128,8 @@ pub struct Episode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeTracker {
     open: Option<Episode>,
-    /// How long it has been sure, in seconds, those of high sureness counted more; none when it is not.
+    /// How long it has been sure, in seconds, those of high sureness counted more and those of wavering taken back; none when
+    /// it is not.
     sure_secs: Option<f64>,
     noted_at: Option<Seconds>,
     doubt_since: Option<Seconds>,
@@ -153,7 +174,7 @@ impl EpisodeTracker {
         let from = self.state();
         // Thin evidence is no doubt: after a gap there is nothing to say for a while, and what was said stands.
         let finding = finding?;
-        self.note(finding, now, tempo.haste);
+        self.note(finding, now, tempo);
         let lasted = |since: Option<Seconds>| since.is_some_and(|since| now - since >= tempo.patience_secs);
         if lasted(self.doubt_since) {
             return self.end(from);
@@ -183,12 +204,10 @@ impl EpisodeTracker {
     }
 
     /// Remembers since when it has been sure, or in doubt.
-    fn note(&mut self, finding: &Finding, now: Seconds, haste: f64) {
+    fn note(&mut self, finding: &Finding, now: Seconds, tempo: Tempo) {
         let keep = |holds: bool, since: Option<Seconds>| holds.then(|| since.unwrap_or(now));
         let since_last = self.noted_at.map_or(0.0, |before| now - before);
-        let factor = if finding.confidence >= VERY_SURE_AT { haste } else { 1.0 };
-        let sure_secs = self.sure_secs.map_or(0.0, |secs| secs + factor * since_last);
-        self.sure_secs = (finding.confidence >= CONFIRM_AT).then_some(sure_secs);
+        self.sure_secs = tempo.sure_secs(self.sure_secs, finding.confidence, since_last);
         self.noted_at = Some(now);
         self.doubt_since = keep(finding.confidence < CLEAR_BELOW, self.doubt_since);
     }
@@ -205,7 +224,7 @@ mod tests {
     use super::*;
     use crate::detect::finding::{Estimate, Evidence, Pattern, Severity};
 
-    const TEMPO: Tempo = Tempo { patience_secs: 2.0, haste: 4.0 };
+    const TEMPO: Tempo = Tempo { patience_secs: 2.0, ..COARSE };
 
     fn finding(confidence: f64) -> Finding {
         Finding {
@@ -223,13 +242,17 @@ mod tests {
 
     /// Feeds confidences one verdict after the other; the states are the data that decides.
     fn check(confidences: &[f64], expected: &[LeakState]) {
+        check_at(TEMPO, confidences, expected);
+    }
+
+    fn check_at(tempo: Tempo, confidences: &[f64], expected: &[LeakState]) {
         let mut tracker = EpisodeTracker::default();
         let owner = Owner { identity: Identity { pid: 1, start_ticks: 2 }, area: "anon" };
         let states: Vec<LeakState> = confidences
             .iter()
             .zip(1u8..)
             .map(|(confidence, now)| {
-                tracker.step(Some(&finding(*confidence)), owner, f64::from(now), TEMPO);
+                tracker.step(Some(&finding(*confidence)), owner, f64::from(now), tempo);
                 tracker.state()
             })
             .collect();
@@ -251,9 +274,22 @@ mod tests {
 
     #[test]
     fn nothing_is_hasty_just_after_a_start() {
-        assert_eq!(Tempo::of(600.0, false, 1.0), Tempo { patience_secs: PATIENCE_SECS, haste: 1.0 });
-        assert_eq!(Tempo::of(1500.0, false, 0.1), Tempo { patience_secs: 120.0, haste: VERY_SURE_FACTOR });
-        assert_eq!(Tempo::of(600.0, true, 1.0), Tempo { patience_secs: FINE_PATIENCE_SECS, haste: 1.0 });
+        assert_eq!(Tempo::of(600.0, false, 1.0), Tempo { haste: 1.0, ..COARSE });
+        assert_eq!(Tempo::of(1500.0, false, 0.1), Tempo { patience_secs: 120.0, ..COARSE });
+        assert_eq!(Tempo::of(600.0, true, 1.0), Tempo { haste: 1.0, ..FINE });
+    }
+
+    #[test]
+    fn wavering_among_many_looks_takes_time_back_and_doubt_takes_all() {
+        use LeakState::{Confirmed, Suspected};
+        let confirmed_last = [Suspected, Suspected, Suspected, Suspected, Confirmed];
+        for patience_secs in [2.0, 2.5] {
+            // Half a second is taken back: 0, 1, 0.5, 1.5, 2.5.
+            check_at(Tempo { patience_secs, ..FINE }, &[0.9, 0.9, 0.8, 0.9, 0.9], &confirmed_last);
+        }
+        let tempo = Tempo { patience_secs: 2.0, ..FINE };
+        check_at(tempo, &[0.9, 0.9, 0.74, 0.9, 0.9], &[Suspected; 5]);
+        check_at(tempo, &[0.9, 0.96, 0.98], &[Suspected, Suspected, Confirmed]);
     }
 
     #[test]

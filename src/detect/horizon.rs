@@ -91,7 +91,7 @@ pub struct Horizon {
     pub begin: Seconds,
     /// Buckets in it.
     pub buckets: usize,
-    /// The floor at the window's end, by the line through it.
+    /// The floor at the window's end, by the line through it, or by that behind a clear bend.
     pub floor: f64,
     /// The median floor, at least 1.
     pub level: f64,
@@ -111,6 +111,8 @@ pub struct Horizon {
     pub quiet: bool,
     /// Whether the growth matters at all.
     pub material: bool,
+    /// Whether the growth [now](Horizon::pace) does, which may be too young to show in the whole window.
+    pub material_now: bool,
 }
 
 /// What judges of an area need to know beside its series.
@@ -149,6 +151,7 @@ impl Horizon {
         let climb = per_width.slope * span;
         let relative = |part: f64| part / level.abs().max(1.0);
         let quiet = relative(climb) < QUIET_SHARE && relative(rise.abs()) < 3.0 * QUIET_SHARE;
+        let material = is_material(subject.unit, per_width.slope / window.width_secs, climb, level);
         let mut horizon = Self {
             drift: per_width.per_second(window.width_secs),
             shape: Shape::default(),
@@ -166,7 +169,8 @@ impl Horizon {
             beyond_ceilings: None,
             begins_after_start: ((window.begin - subject.started_at) / span_secs).clamp(0.0, MAX_RATIO),
             quiet,
-            material: is_material(subject.unit, per_width.slope / window.width_secs, climb, level),
+            material,
+            material_now: material,
         };
         if !quiet {
             let view = Floors { steps, floors, quantum: subject.quantum };
@@ -177,8 +181,24 @@ impl Horizon {
             horizon.beyond_floors = window.past.map(|past| beyond(past.floor));
             horizon.beyond_ceilings = window.past.map(|past| beyond(past.ceiling));
             horizon.date(steps, floors);
+            if horizon.is_bent() {
+                horizon.end_behind_bend(steps, floors, subject.unit);
+            }
         }
         Some(horizon)
+    }
+
+    /// Where the line behind the bend has led: what was even for most of the window says nothing of its end.
+    fn end_behind_bend(&mut self, steps: &[f64], floors: &[f64], unit: Unit) {
+        let (Some(steps), Some(floors)) = (steps.get(self.shape.bend..), floors.get(self.shape.bend..))
+        else {
+            return;
+        };
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / robust::count(values.len());
+        let since_middle = steps.last().map_or(0.0, |last| last - mean(steps));
+        self.floor = mean(floors) + self.shape.bend_slope * since_middle;
+        let rise = self.shape.bend_slope * robust::span(steps);
+        self.material_now = is_material(unit, self.bend_slope(), rise, self.level);
     }
 
     /// Finds when the growth began.
@@ -215,12 +235,12 @@ impl Horizon {
     /// Whether clear growth began so late in the window that the drift of the whole shows little of it, and none of the
     /// `coarser` ones, in units a second, either.
     #[must_use]
-    pub fn has_just_begun(&self, coarser: impl Iterator<Item = f64>) -> bool {
+    pub fn has_just_begun(&self, mut coarser: impl Iterator<Item = f64>) -> bool {
         let is_far_above = |slope: f64| self.bend_slope() > JUST_BEGUN_PACE * slope;
-        self.is_bent() && self.shape.bend_strength > CLEAR_STRENGTH && is_far_above(self.drift.slope) && {
-            coarser
-        }
-        .all(is_far_above)
+        self.is_bent()
+            && self.shape.bend_strength > CLEAR_STRENGTH
+            && is_far_above(self.drift.slope)
+            && coarser.all(is_far_above)
     }
 
     /// Whether the growth began, or became faster, at a clear bend within the window.

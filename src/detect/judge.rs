@@ -4,7 +4,7 @@
 //! this and read the same finding and the same state from it.
 
 use super::{
-    episode::{Episode, EpisodeTracker, LeakState, Tempo, Transition, VERY_SURE_AT},
+    episode::{Episode, EpisodeTracker, LeakState, Tempo, Transition},
     finding::{Estimate, Finding},
     judgement::{Circumstances, Judgement, Scratch},
     severity,
@@ -25,7 +25,7 @@ pub const LOOK_LEVEL: usize = 1;
 /// Below this confidence nobody waits for the next look,
 const UNSUSPICIOUS_BELOW: f64 = 0.05;
 /// nor at a confirmed leak of this confidence
-const SETTLED_FROM: f64 = VERY_SURE_AT;
+const SETTLED_FROM: f64 = 0.95;
 /// that is further from its limit than this, in seconds. Then there is a look a third as often.
 const FAR_SECS: f64 = 4.0 * 3600.0;
 
@@ -191,7 +191,7 @@ impl Judge {
 
     /// Takes a verdict from outside for one of its own, and for one that has lasted.
     pub(crate) fn believe(&mut self, finding: Finding, owner: Owner<'_>, at: Seconds) {
-        self.tracker.step(Some(&finding), owner, at, Tempo { patience_secs: 0.0, haste: 1.0 });
+        self.tracker.step(Some(&finding), owner, at, Tempo::AT_ONCE);
         self.finding = Some(finding);
     }
 }

@@ -38,10 +38,12 @@ pub fn theil_sen(times: &[f64], sizes: &[f64], scratch: &mut Vec<f64>) -> f64 {
         return 0.0;
     }
     scratch.clear();
-    let (mut times, mut sizes) = (times, sizes);
-    while let (Some((time, later)), Some((size, then))) = (times.split_first(), sizes.split_first()) {
-        scratch.extend(later.iter().zip(then).map(|(later, then)| (then - size) / (later - time)));
-        (times, sizes) = (later, then);
+    // All pairs of the same distance at once: what lies side by side is divided side by side.
+    for distance in (sizes.len() / 3).max(1)..sizes.len() {
+        let ends =
+            times.get(distance..).unwrap_or_default().iter().zip(sizes.get(distance..).unwrap_or_default());
+        let pairs = times.iter().zip(sizes).zip(ends);
+        scratch.extend(pairs.map(|((time, size), (later, then))| (then - size) / (later - time)));
     }
     median(scratch)
 }

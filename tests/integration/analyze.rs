@@ -104,7 +104,7 @@ fn the_leak_is_found_once_and_ends_with_the_restart() {
 #[test]
 fn every_look_can_be_had() {
     let lines = on_the_fixture(&["--format", "jsonl", "--every-look"]);
-    let looks = lines.lines().filter(|line| line.contains("\"patience_seconds\"")).count();
+    let looks = lines.lines().filter(|line| line.contains("\"tempo\"")).count();
     assert!(looks > 50, "{looks}");
 }
 

@@ -4,7 +4,10 @@ use super::{
     course::{Audience, Occasion, Series, Standing},
     json::{Estimates, in_unit},
 };
-use crate::{detect::episode::LeakState, sample::Seconds};
+use crate::{
+    detect::episode::{LeakState, Tempo},
+    sample::Seconds,
+};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -24,9 +27,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     leaked_objects: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    patience_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    haste: Option<f64>,
+    tempo: Option<Tempo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_bytes: Option<usize>,
 }
@@ -76,8 +77,7 @@ impl<W: Write> Audience for Lines<'_, W> {
             since: standing.episode.filter(|_| !is_short).map(|episode| episode.since),
             leaked_bytes,
             leaked_objects,
-            patience_seconds: look.map(|look| look.tempo.patience_secs),
-            haste: look.map(|look| look.tempo.haste),
+            tempo: look.map(|look| look.tempo),
             state_bytes: (self.every_look && standing.occasion == Occasion::End)
                 .then_some(standing.state_bytes),
         };

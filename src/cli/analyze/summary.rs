@@ -222,7 +222,7 @@ pub(super) mod tests {
             state: LeakState::None,
             confidence: 0.0,
             finding,
-            tempo: Tempo { patience_secs: 0.0, haste: 1.0 },
+            tempo: Tempo::AT_ONCE,
             state_bytes: 0,
             episode,
         };
