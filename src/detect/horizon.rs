@@ -110,9 +110,18 @@ pub struct Horizon {
     /// Whether nothing moves that is worth a look.
     pub quiet: bool,
     /// Whether the growth matters at all.
-    pub material: bool,
-    /// Whether the growth [now](Horizon::pace) does, which may be too young to show in the whole window.
-    pub material_now: bool,
+    pub matters: Matters,
+}
+
+/// Whether the growth in a window matters at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matters {
+    /// It does not.
+    No,
+    /// What lies behind the bend does, and is too young to show in the window as a whole.
+    Lately,
+    /// It does.
+    Throughout,
 }
 
 /// What judges of an area need to know beside its series.
@@ -169,8 +178,7 @@ impl Horizon {
             beyond_ceilings: None,
             begins_after_start: ((window.begin - subject.started_at) / span_secs).clamp(0.0, MAX_RATIO),
             quiet,
-            material,
-            material_now: material,
+            matters: if material { Matters::Throughout } else { Matters::No },
         };
         if !quiet {
             let view = Floors { steps, floors, quantum: subject.quantum };
@@ -198,7 +206,9 @@ impl Horizon {
         let since_middle = steps.last().map_or(0.0, |last| last - mean(steps));
         self.floor = mean(floors) + self.shape.bend_slope * since_middle;
         let rise = self.shape.bend_slope * robust::span(steps);
-        self.material_now = is_material(unit, self.bend_slope(), rise, self.level);
+        if self.matters == Matters::No && is_material(unit, self.bend_slope(), rise, self.level) {
+            self.matters = Matters::Lately;
+        }
     }
 
     /// Finds when the growth began.

@@ -10,7 +10,7 @@
 use super::{
     features::{ALL_FEATURES, Context},
     finding::{Estimate, Evidence, Finding, LastLives, Pattern, Severity},
-    horizon::{FEATURES, Horizon, Measuring, Subject, narrow},
+    horizon::{FEATURES, Horizon, Matters, Measuring, Subject, narrow},
     limit,
     model::{Answered, Binned},
     pattern::{self, Surroundings},
@@ -220,7 +220,10 @@ impl Judgement {
         }
         let bit = 1u8 << level;
         let put = |bits: u8, is_set: bool| if is_set { bits | bit } else { bits & !bit };
-        self.even = put(self.even, horizon.is_some_and(|horizon| horizon.material && horizon.is_even()));
+        self.even = put(
+            self.even,
+            horizon.is_some_and(|horizon| horizon.matters == Matters::Throughout && horizon.is_even()),
+        );
         let coarser = self.slopes.iter().skip(level + 1).flatten().map(|slope| f64::from(*slope));
         self.just_begun =
             put(self.just_begun, horizon.is_some_and(|horizon| horizon.has_just_begun(coarser)));
@@ -349,7 +352,8 @@ fn origin(
     let mut from_start = deciding.shape.bend == 0;
     for longer in level + 1..LEVELS {
         let Some(longer) = look(ladder, longer, subject, scratch).filter(|_| from_start) else { break };
-        if !longer.material || longer.drift.slope < AGREEING_PACE * deciding.drift.slope {
+        if longer.matters != Matters::Throughout || longer.drift.slope < AGREEING_PACE * deciding.drift.slope
+        {
             break;
         }
         origin = (longer.onset, longer.onset_floor);

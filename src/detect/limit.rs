@@ -1,6 +1,10 @@
 //! When the limit is reached, with an honest interval.
 
-use super::{finding::Estimate, horizon::Horizon, robust::count};
+use super::{
+    finding::Estimate,
+    horizon::{Horizon, Matters},
+    robust::count,
+};
 use crate::series::ladder::BUCKETS;
 
 /// 80 % of a normal distribution lie within 1.282 deviations.
@@ -32,7 +36,7 @@ const EXPONENTIAL_FACTOR: f64 = 1.6;
 #[must_use]
 pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
     let (slope, error) = horizon.pace();
-    if slope <= 0.0 || !horizon.material_now {
+    if slope <= 0.0 || horizon.matters == Matters::No {
         return None;
     }
     let least = (room - horizon.amplitude).max(0.0);

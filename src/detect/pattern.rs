@@ -1,6 +1,10 @@
 //! The pattern by its name: what the second model says, and plain rules for what it was not taught.
 
-use super::{finding::Pattern, horizon::Horizon, model::Binned};
+use super::{
+    finding::Pattern,
+    horizon::{Horizon, Matters},
+    model::Binned,
+};
 use crate::sample::Limit;
 
 /// A drift weaker than this, in standard errors, is none.
@@ -29,7 +33,9 @@ pub fn name(horizon: &Horizon, around: &Surroundings<'_>) -> Pattern {
     if around.leaks {
         return growing(horizon, around.binned);
     }
-    let falls = horizon.material && horizon.drift.slope < 0.0 && horizon.drift.strength < -LEAST_STRENGTH;
+    let falls = horizon.matters == Matters::Throughout
+        && horizon.drift.slope < 0.0
+        && horizon.drift.strength < -LEAST_STRENGTH;
     let learned = around.binned.likeliest(|pattern| !pattern.grows());
     match learned {
         Pattern::Stable | Pattern::Saturating | Pattern::Step if falls => Pattern::Shrinking,
