@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// level tell little more from one to the next, and each look costs.
 pub const LOOK_LEVEL: usize = 1;
 /// Below this confidence nobody waits for the next look,
-const UNSUSPICIOUS_BELOW: f64 = 0.05;
+const UNSUSPICIOUS_BELOW: f64 = 0.1;
 /// nor at a confirmed leak of this confidence
 const SETTLED_FROM: f64 = 0.95;
 /// that is further from its limit than this, in seconds. Then there is a look a third as often.

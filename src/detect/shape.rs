@@ -113,7 +113,14 @@ impl Shape {
             of_these_times = Regressors::of(times);
             &of_these_times
         };
-        let line = fitting.against(&regressors.line).error + rounding;
+        let products = fitting.products(&regressors.values);
+        let mut fits = regressors
+            .sums
+            .iter()
+            .zip(&regressors.squares)
+            .zip(products)
+            .map(|((x, xx), xy)| fitting.of_sums(Sums { x: *x, xx: *xx, xy }));
+        let line = fits.next().map_or(0.0, |fit| fit.error) + rounding;
         let gain = |error: f64| {
             let better = line / (error + rounding);
             if better.is_finite() { better.ln().clamp(-MAX_GAIN, MAX_GAIN) } else { 0.0 }
@@ -121,14 +128,13 @@ impl Shape {
         let mut best_saturating = f64::INFINITY;
         let mut best_exponential = f64::INFINITY;
         self.saturation_rest = MAX_REST;
-        for (share, curves) in TIME_CONSTANTS.iter().zip(&regressors.curves) {
-            let saturating = fitting.against(&curves.saturating);
+        for share in &TIME_CONSTANTS {
+            let (Some(saturating), Some(exponential)) = (fits.next(), fits.next()) else { break };
             if saturating.slope > 0.0 && saturating.error < best_saturating {
                 best_saturating = saturating.error;
                 let rest = (-1.0 / share).exp();
                 self.saturation_rest = rest / (1.0 - rest);
             }
-            let exponential = fitting.against(&curves.exponential);
             if exponential.slope > 0.0 && exponential.error < best_exponential {
                 best_exponential = exponential.error;
                 self.exponential_tau = share * span;
@@ -182,21 +188,18 @@ impl Shape {
     }
 }
 
-/// What floors are compared with, which depends on nothing but when they were.
+/// What floors are compared with, which depends on nothing but when they were: a line, and for each of the
+/// [`TIME_CONSTANTS`] a curve that levels off, up to 0, and one that grows by a share of itself, up to 1.
 #[derive(Debug)]
 struct Regressors {
-    line: Regressor,
-    /// For each of the [`TIME_CONSTANTS`].
-    curves: [Curves; TIME_CONSTANTS.len()],
+    /// At each time the values of all of them, so that they are fitted side by side.
+    values: [[f64; REGRESSORS]; BUCKETS],
+    sums: [f64; REGRESSORS],
+    squares: [f64; REGRESSORS],
 }
 
-#[derive(Debug)]
-struct Curves {
-    /// Levels off, up to 0.
-    saturating: Regressor,
-    /// Grows by a share of itself, up to 1.
-    exponential: Regressor,
-}
+/// One more than there are: an even number is computed in pairs.
+const REGRESSORS: usize = 2 + 2 * TIME_CONSTANTS.len();
 
 /// Those of windows of so many buckets without a gap, which most windows are: 4 KiB each, made when first needed.
 #[derive(Debug, Default)]
@@ -220,36 +223,34 @@ impl Kept {
 impl Regressors {
     fn of(times: &[f64]) -> Self {
         let span = span(times);
-        let curves = TIME_CONSTANTS.map(|share| {
+        let mut regressors = Self {
+            values: [[0.0; REGRESSORS]; BUCKETS],
+            sums: [0.0; REGRESSORS],
+            squares: [0.0; REGRESSORS],
+        };
+        let curves = TIME_CONSTANTS.iter().flat_map(|share| {
             let decays = powers(times, (-1.0 / (share * span)).exp());
             let last = (-1.0 / share).exp();
             let rises = powers(times, (1.0 / (share * span)).exp());
-            let of = |values: [f64; BUCKETS]| Regressor::of(values, times.len());
-            Curves {
-                saturating: of(decays.map(|decay| -decay)),
-                exponential: of(rises.map(|rise| last * rise)),
-            }
+            [decays.map(|decay| -decay), rises.map(|rise| last * rise)]
         });
         let mut line = [0.0; BUCKETS];
         line.iter_mut().zip(times).for_each(|(slot, time)| *slot = *time);
-        Self { line: Regressor::of(line, times.len()), curves }
+        for (at, of_one) in std::iter::once(line).chain(curves).enumerate() {
+            regressors.put(at, of_one.iter().take(times.len()));
+        }
+        regressors
     }
-}
 
-/// The values of one regressor, and its sums.
-#[derive(Debug)]
-struct Regressor {
-    values: [f64; BUCKETS],
-    sum: f64,
-    squares: f64,
-}
-
-impl Regressor {
-    /// One of which the first `count` values count.
-    fn of(values: [f64; BUCKETS], count: usize) -> Self {
-        let used = || values.iter().take(count);
-        let (sum, squares) = (used().sum(), used().map(|value| value * value).sum());
-        Self { values, sum, squares }
+    fn put<'a>(&mut self, at: usize, values: impl Iterator<Item = &'a f64>) {
+        let (Some(sum), Some(squares)) = (self.sums.get_mut(at), self.squares.get_mut(at)) else { return };
+        for (row, value) in self.values.iter_mut().zip(values) {
+            if let Some(slot) = row.get_mut(at) {
+                *slot = *value;
+            }
+            *sum += value;
+            *squares += value * value;
+        }
     }
 }
 
@@ -323,9 +324,16 @@ impl<'a> Fitting<'a> {
         Self { floors, mean, squares }
     }
 
-    fn against(&self, regressor: &Regressor) -> Fit {
-        let products = regressor.values.iter().zip(self.floors).map(|(x, floor)| x * (floor - self.mean));
-        self.of_sums(Sums { x: regressor.sum, xx: regressor.squares, xy: products.sum() })
+    /// The sums of the products of each regressor and the floors.
+    fn products(&self, values: &[[f64; REGRESSORS]]) -> [f64; REGRESSORS] {
+        let mut sums = [0.0; REGRESSORS];
+        for (row, floor) in values.iter().zip(self.floors) {
+            let from_mean = floor - self.mean;
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += value * from_mean;
+            }
+        }
+        sums
     }
 
     fn of_sums(&self, sums: Sums) -> Fit {
