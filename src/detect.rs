@@ -10,6 +10,7 @@ pub mod features;
 pub mod model;
 pub mod pattern;
 pub mod pair;
+pub mod daily;
 pub mod limit;
 pub mod severity;
 pub mod judgement;

@@ -132,6 +132,8 @@ pub struct Evidence {
     pub recent_pace: f64,
     /// Whether the unit is bytes (objects otherwise).
     pub bytes: bool,
+    /// Whether a load that comes and goes each day was told from the growth.
+    pub daily_load: bool,
     /// How the last lives of the same service went, where there were any.
     pub last_lives: Option<LastLives>,
 }

@@ -8,6 +8,7 @@
 //! It speaks once one horizon has [`LEAST_BUCKETS`](super::horizon::LEAST_BUCKETS) buckets and stays silent before.
 
 use super::{
+    daily::{self, Daily},
     features::{ALL_FEATURES, Context},
     finding::{Estimate, Evidence, Finding, LastLives, Pattern, Severity},
     horizon::{FEATURES, Horizon, Matters, Measuring, Subject, narrow},
@@ -257,6 +258,14 @@ impl Judgement {
         Some((0..clearest).find(|level| self.just_begun >> level & 1 == 1).unwrap_or(clearest))
     }
 
+    /// The growth beneath a daily load, where there is one that accounts for what the deciding horizon shows.
+    fn beneath_load(deciding: &Deciding, ladder: &Ladder, scratch: &mut Scratch) -> Option<Daily> {
+        ladder.window(daily::LEVEL, &mut scratch.window);
+        let daily = Daily::of(&scratch.window, ladder.quantum())?;
+        let (slope, _) = deciding.horizon.pace();
+        daily.accounts_for(slope).then_some(daily)
+    }
+
     fn conclude(
         &self,
         ladder: &Ladder,
@@ -273,10 +282,15 @@ impl Judgement {
             size: ladder.last_size(),
         };
         let pattern = pattern::name(horizon, &around);
-        let growth = interval(horizon, leaks);
+        let daily = if leaks { Self::beneath_load(deciding, ladder, scratch) } else { None };
+        let growth = daily.map_or_else(|| interval(horizon, leaks), |daily| interval_of(&daily));
         let time_to_limit =
             circumstances.limit.as_ref().filter(|_| leaks || pattern.grows()).and_then(|limit| {
-                limit::time_to_limit(limit.room() + (ladder.last_size() - horizon.floor).max(0.0), horizon)
+                let room = limit.room() + (ladder.last_size() - horizon.floor).max(0.0);
+                match &daily {
+                    Some(daily) => limit::time_beneath_load(room, horizon.amplitude, daily, ladder.last_at()),
+                    None => limit::time_to_limit(room, horizon),
+                }
             });
         let agreeing = self.strengths.iter().filter(|strength| f64::from(**strength) > AGREES_FROM).count();
         let evidence = Evidence {
@@ -288,12 +302,13 @@ impl Judgement {
             horizons: u8::try_from(agreeing).unwrap_or(u8::MAX),
             recent_pace: horizon.shape.recent_pace,
             bytes: circumstances.unit == Unit::Bytes,
+            daily_load: daily.is_some(),
             last_lives: self.past.as_deref().and_then(|past| last_lives(past, ladder.pace())),
         };
-        let (since, floor_before) = if leaks {
-            origin(*level, horizon, ladder, &subject(ladder, circumstances), scratch)
-        } else {
-            (horizon.onset, horizon.onset_floor)
+        let (since, leaked) = match &daily {
+            Some(daily) => (daily.onset, daily.slope * (ladder.last_at() - daily.onset)),
+            None if leaks => origin(*level, horizon, ladder, &subject(ladder, circumstances), scratch),
+            None => (horizon.onset, horizon.floor - horizon.onset_floor),
         };
         Finding {
             growth,
@@ -304,7 +319,7 @@ impl Judgement {
             time_to_limit,
             floor: horizon.floor,
             since: since.max(ladder.first_at()),
-            leaked: (horizon.floor - floor_before).max(0.0),
+            leaked: leaked.max(0.0),
             evidence,
         }
     }
@@ -339,7 +354,7 @@ fn look(ladder: &Ladder, level: usize, subject: &Subject, scratch: &mut Scratch)
     Horizon::of(&scratch.window, subject, &mut scratch.measuring)
 }
 
-/// When the growth began and from which floor: the deciding horizon's word, or that of the next longer one if the
+/// When the growth began and how far the floor has risen since: the deciding horizon's word, or that of the next longer one if the
 /// growth was there from its start already.
 fn origin(
     level: usize,
@@ -359,7 +374,14 @@ fn origin(
         origin = (longer.onset, longer.onset_floor);
         from_start = longer.shape.bend == 0;
     }
-    origin
+    let (since, floor_before) = origin;
+    (since, deciding.floor - floor_before)
+}
+
+/// The growth beneath a load with its 90 % interval.
+fn interval_of(daily: &Daily) -> Estimate {
+    let half = NINETY_PERCENT * WIDENED * daily.error;
+    Estimate { value: daily.slope, lower: daily.slope - half, upper: daily.slope + half }
 }
 
 /// The growth with its 90 % interval. Growth whose sign is not even certain is none, unless there is a leak: that it grows

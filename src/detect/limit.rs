@@ -1,11 +1,12 @@
 //! When the limit is reached, with an honest interval.
 
 use super::{
+    daily::Daily,
     finding::Estimate,
     horizon::{Horizon, Matters},
     robust::count,
 };
-use crate::series::ladder::BUCKETS;
+use crate::{sample::Seconds, series::ladder::BUCKETS};
 
 /// 80 % of a normal distribution lie within 1.282 deviations.
 const EIGHTY_PERCENT: f64 = 1.282;
@@ -64,11 +65,40 @@ pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
     (estimate.value < FARTHEST_SECS).then_some(estimate)
 }
 
+/// Seconds until a line and the load above it have used up `room` units above the present floor, with the 80 % interval: a
+/// slow leak ends a program at the height of a day. `amplitude` is that of the saw-tooth on top of both.
+#[must_use]
+pub fn time_beneath_load(room: f64, amplitude: f64, daily: &Daily, now: Seconds) -> Option<Estimate> {
+    let least = (room - amplitude).max(0.0);
+    let error = (WIDENED * daily.error / daily.slope).clamp(LEAST_UNCERTAINTY, MOST_UNCERTAINTY);
+    let later = EIGHTY_PERCENT * error;
+    let sooner = later.max(SPEEDING_UP);
+    let estimate = Estimate {
+        value: until(least, daily, now),
+        lower: until(least, daily, now) * (-sooner).exp(),
+        upper: until(room.max(least), daily, now) * later.exp(),
+    };
+    (estimate.value < FARTHEST_SECS).then_some(estimate)
+}
+
+/// Seconds until line and load have risen by this much.
+fn until(rise: f64, daily: &Daily, now: Seconds) -> f64 {
+    const STEPS_OF_A_DAY: u32 = 48;
+    const STEP_SECS: f64 = 1800.0;
+    let day = || (0..=STEPS_OF_A_DAY).map(|step| f64::from(step) * STEP_SECS);
+    let highest = day().map(|at| daily.rise(now, at) - daily.slope * at).fold(0.0, f64::max);
+    // Before this not even the height of a day gets there, and a day later it has.
+    let soonest = ((rise - highest) / daily.slope).max(0.0);
+    let after = day().find(|after| daily.rise(now, soonest + after) >= rise);
+    soonest + after.unwrap_or(0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::detect::horizon::{Measuring, Subject};
     use crate::{sample::Unit, series::ladder::Window};
+    use std::f64::consts::TAU;
 
     /// A horizon of floors with this curve over its 36 buckets of a minute.
     fn horizon(curve: impl Fn(f64) -> f64) -> Horizon {
@@ -129,6 +159,33 @@ mod tests {
         let expected = (4e9 - now) / PACE;
         assert!((estimate.value / expected - 1.0).abs() < 0.03, "{estimate:?} {expected}");
         assert!((young.floor / now - 1.0).abs() < 1e-3, "{} {now}", young.floor);
+    }
+
+    /// A leak of 2 MB an hour beneath a load of 200 MB: what is left at night is used up at a noon, long before the line is
+    /// there.
+    #[test]
+    fn a_slow_leak_reaches_its_limit_at_the_height_of_a_day() {
+        const DAY_SECS: f64 = 86_400.0;
+        let size = |at: f64| 1e9 - 1e8 * (TAU * at / DAY_SECS).cos() + 2e6 * at / 3600.0;
+        let steps: Vec<f64> = (0..36).map(f64::from).collect();
+        let floors: Vec<f64> = steps.iter().map(|step| size(step * 8640.0)).collect();
+        let ceilings = floors.clone();
+        let window =
+            Window { width_secs: 8640.0, pace: 1.0, begin: 0.0, steps, floors, ceilings, past: None };
+        let daily = Daily::of(&window, 1.0).unwrap();
+        for hour in [0, 7, 15] {
+            let now = 3.0 * DAY_SECS + 3600.0 * f64::from(hour);
+            let limit = size(now) + 3e8;
+            let reached =
+                (0..).map(|step| now + 60.0 * f64::from(step)).find(|at| size(*at) >= limit).unwrap();
+            let estimate = time_beneath_load(3e8, 0.0, &daily, now).unwrap();
+            let off = estimate.value - (reached - now);
+            assert!(off.abs() <= 3.0 * 3600.0, "at {hour} h: {off} s off {}", reached - now);
+            assert!(
+                estimate.lower < reached - now && reached - now < estimate.upper,
+                "at {hour} h: {estimate:?}"
+            );
+        }
     }
 
     #[test]

@@ -36,6 +36,9 @@ impl fmt::Display for Evidence {
             pace if pace > FASTER_PACE => write!(f, "; it is getting faster, at {pace:.1} times its pace")?,
             _ => f.write_str("; no plateau")?,
         }
+        if self.daily_load {
+            f.write_str("; a load that comes and goes each day is no part of its growth")?;
+        }
         self.last_lives.map_or(Ok(()), |lives| write!(f, "; {}", Lives { lives, bytes: self.bytes }))
     }
 }
@@ -132,6 +135,7 @@ mod tests {
             horizons: 3,
             recent_pace: 1.0,
             bytes: true,
+            daily_load: false,
             last_lives: None,
         };
         assert_eq!(
@@ -160,6 +164,10 @@ mod tests {
         check(at(0.2), "it is levelling off, at 20 % of its pace");
         check(at(0.36), "no plateau");
         check(at(1.9), "it is getting faster, at 1.9 times its pace");
+        check(
+            Evidence { daily_load: true, ..at(1.0) },
+            "no plateau; a load that comes and goes each day is no part of its growth",
+        );
     }
 
     #[test]

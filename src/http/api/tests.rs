@@ -74,6 +74,7 @@ fn finding(growth: f64, confidence: f64) -> Finding {
             horizons: 3,
             recent_pace: 1.0,
             bytes: true,
+            daily_load: false,
             last_lives: None,
         },
     }

@@ -65,6 +65,7 @@ fn finding(growth: f64, confidence: f64) -> Finding {
             horizons: 2,
             recent_pace: 1.0,
             bytes: true,
+            daily_load: false,
             last_lives: None,
         },
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// How every state file begins.
 const MAGIC: [u8; 8] = *b"memleak\n";
 /// The format of head and body. To be raised with every change of a type that is written.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Bytes before the head.
 const PREFIX_BYTES: usize = MAGIC.len() + size_of::<u32>() + size_of::<u32>() + size_of::<u64>();
 

@@ -39,6 +39,11 @@ impl Random {
     }
 }
 
+/// The size of a service, drawn first of all.
+fn base(random: &mut Random) -> f64 {
+    random.factor(50.0, 4000.0) * MEGABYTE
+}
+
 /// What a service's memory is at a time, before noise and quantum; called once for each sample in their order.
 type Service = Box<dyn FnMut(f64, &mut Random) -> f64>;
 
@@ -82,8 +87,20 @@ fn accused(service: fn(f64, &mut Random) -> Service) -> Vec<(u32, u32)> {
 }
 
 fn first_accusation(seed: u32, service: fn(f64, &mut Random) -> Service) -> Option<f64> {
+    let confirms = |judge: &Judge| judge.state() == LeakState::Confirmed;
+    let (at, judge) = live(seed, service, WEEK_SECS, confirms);
+    confirms(&judge).then_some(at)
+}
+
+/// Lets a service live for so long, or until something is true of its judge; tells when that was.
+fn live(
+    seed: u32,
+    service: fn(f64, &mut Random) -> Service,
+    secs: f64,
+    until: impl Fn(&Judge) -> bool,
+) -> (f64, Judge) {
     let mut random = Random(u64::from(seed));
-    let base = random.factor(50.0, 4000.0) * MEGABYTE;
+    let base = base(&mut random);
     let deviation = base * random.factor(2e-4, 5e-3);
     let quantum = QUANTA[seed as usize % QUANTA.len()];
     let mut size = service(base, &mut random);
@@ -93,18 +110,18 @@ fn first_accusation(seed: u32, service: fn(f64, &mut Random) -> Service) -> Opti
     let circumstances = Circumstances { unit: Unit::Bytes, started_at: 0.0, limit: Some(limit) };
     let owner = Owner { identity: Identity { pid: 1, start_ticks: 1 }, area: "anon" };
     let (mut at, mut noise) = (0.0, 0.0);
-    while at < WEEK_SECS {
+    while at < secs {
         // Noise that lasts for some minutes, as requests and buffers do.
         noise = 0.9 * noise + deviation * random.between(-1.0, 1.0);
         let exact = size(at, &mut random) + noise;
         let sampled = (exact / quantum).round() * quantum;
         judge.take_in(at, sampled, &circumstances, owner, &mut scratch);
-        if judge.state() == LeakState::Confirmed {
-            return Some(at);
+        if until(&judge) {
+            break;
         }
         at += SAMPLE_SECS;
     }
-    None
+    (at, judge)
 }
 
 fn check(kind: &str, service: fn(f64, &mut Random) -> Service) {
@@ -125,6 +142,27 @@ fn a_daily_cycle_is_never_confirmed() {
 #[test]
 fn a_warm_up_is_never_confirmed() {
     check("warm-up", warmup);
+}
+
+/// What a morning adds in an hour is many times what this leak does, and no two days are alike.
+#[test]
+fn a_leak_beneath_a_daily_load_is_measured_whatever_the_hour() {
+    const SHARE_A_DAY: f64 = 0.2;
+    let leaking: fn(f64, &mut Random) -> Service = |base, random| {
+        let mut load = daily(base, random);
+        Box::new(move |at, random| load(at, random) + SHARE_A_DAY * base * at / DAY_SECS)
+    };
+    for hours in [60.0, 66.0, 72.0, 78.0] {
+        for seed in SEEDS {
+            let per_sec = SHARE_A_DAY * base(&mut Random(u64::from(seed))) / DAY_SECS;
+            let (_, judge) = live(seed, leaking, hours * 3600.0, |_| false);
+            let growth = judge.finding().unwrap().growth;
+            let off = growth.value / per_sec - 1.0;
+            assert!(off.abs() < 0.15, "seed {seed} after {hours} h: {off} off");
+            let holds = growth.lower <= per_sec && per_sec <= growth.upper;
+            assert!(holds, "seed {seed} after {hours} h: {growth:?} without {per_sec}");
+        }
+    }
 }
 
 #[test]
