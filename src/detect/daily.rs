@@ -72,7 +72,8 @@ impl Daily {
             slope: slope / DAY_SECS,
             error: error / DAY_SECS,
             onset: window.begin + days.times.get(best.begin)? * DAY_SECS,
-            begin: window.begin,
+            // A floor is that of any moment of its bucket: the middle, in the mean.
+            begin: window.begin + window.width_secs / 2.0,
             waves,
         })
     }
@@ -292,11 +293,11 @@ mod tests {
     const WIDTH_SECS: f64 = 8748.0;
     const MB_PER_HOUR: f64 = 1e6 / 3600.0;
 
-    /// So many floors of this size, from a week after the epoch on.
+    /// So many floors of the size at the middle of their buckets, from a week after the epoch on.
     fn window(buckets: u32, size: impl Fn(f64) -> f64) -> Window {
         let begin = 70.0 * WIDTH_SECS;
         let steps: Vec<f64> = (0..buckets).map(f64::from).collect();
-        let floors: Vec<f64> = steps.iter().map(|step| size(step * WIDTH_SECS)).collect();
+        let floors: Vec<f64> = steps.iter().map(|step| size((step + 0.5) * WIDTH_SECS)).collect();
         Window {
             width_secs: WIDTH_SECS,
             pace: 1.0,

@@ -168,7 +168,7 @@ mod tests {
         const DAY_SECS: f64 = 86_400.0;
         let size = |at: f64| 1e9 - 1e8 * (TAU * at / DAY_SECS).cos() + 2e6 * at / 3600.0;
         let steps: Vec<f64> = (0..36).map(f64::from).collect();
-        let floors: Vec<f64> = steps.iter().map(|step| size(step * 8640.0)).collect();
+        let floors: Vec<f64> = steps.iter().map(|step| size((step + 0.5) * 8640.0)).collect();
         let ceilings = floors.clone();
         let window =
             Window { width_secs: 8640.0, pace: 1.0, begin: 0.0, steps, floors, ceilings, past: None };
