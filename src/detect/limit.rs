@@ -65,8 +65,9 @@ pub fn time_to_limit(room: f64, horizon: &Horizon) -> Option<Estimate> {
     (estimate.value < FARTHEST_SECS).then_some(estimate)
 }
 
-/// Seconds until a line and the load above it have used up `room` units above the present floor, with the 80 % interval: a
-/// slow leak ends a program at the height of a day. `amplitude` is that of the saw-tooth on top of both.
+/// Seconds until a line and a daily load have used up `room` units above the present floor, with the 80 % interval.
+///
+/// A slow leak ends a program at the height of a day. `amplitude` is that of the saw-tooth on top of line and load.
 #[must_use]
 pub fn time_beneath_load(room: f64, amplitude: f64, daily: &Daily, now: Seconds) -> Option<Estimate> {
     let least = (room - amplitude).max(0.0);
