@@ -31,9 +31,10 @@ pub fn median(values: &mut [f64]) -> f64 {
     f64::midpoint(lower, upper)
 }
 
-/// The slope of Theil and Sen: the median of the slopes between pairs of points (Sen, JASA 63, 1968), here of those that
-/// lie at least a third of the window apart, at every second distance: the near ones are mostly noise, and neighbouring
-/// distances have much the same slopes.
+/// The slope of Theil and Sen: the median of the slopes between pairs of points (Sen, JASA 63, 1968).
+///
+/// Of these only the ones at least a third of the window apart count, at every second distance: near ones are mostly noise,
+/// and neighbouring distances have much the same slopes.
 pub fn theil_sen(times: &[f64], sizes: &[f64], scratch: &mut Vec<f64>) -> f64 {
     // Most floors stand still most of the time.
     if sizes.windows(2).all(|pair| matches!(pair, [one, next] if one.total_cmp(next).is_eq())) {
