@@ -22,6 +22,8 @@ const WAVES: usize = 4;
 const FIXED: usize = 1 + WAVES;
 /// Less than this is not told from a line with a bend, in days.
 const LEAST_DAYS: f64 = 1.2;
+/// Of the ten buckets of a day so many must have been seen: fewer samples a day are as good as waves of it themselves.
+const LEAST_A_DAY: f64 = 6.0;
 /// The line goes through this many buckets at least.
 const LEAST_ON_LINE: usize = 3;
 /// How much likelier a load must be than none, as twice the logarithm. Measured on the generator's seeds 201 to 208: of
@@ -65,7 +67,9 @@ impl Daily {
         let (slope, scatter) = average(&lines, &best, days.buckets);
         let waves = waving.waves(&days, &best);
         let error = (scatter * waving.lasting(&days, &best)).hypot(days.difference(&waves));
-        if gain < CLEAR_GAIN || slope < CLEAR_STRENGTH * error {
+        // What is no number is not clear either.
+        let is_clear = gain >= CLEAR_GAIN && slope > 0.0 && slope >= CLEAR_STRENGTH * error;
+        if !is_clear {
             return None;
         }
         Some(Self {
@@ -119,7 +123,8 @@ impl Days {
             *kept = *floor;
         }
         let last = days.times.get(buckets.checked_sub(1)?)?;
-        (*last >= LEAST_DAYS && buckets > FIXED + 2 + LEAST_ON_LINE).then_some(days)
+        let is_dense = count(buckets) >= LEAST_A_DAY * last;
+        (is_dense && *last >= LEAST_DAYS && buckets > FIXED + 2 + LEAST_ON_LINE).then_some(days)
     }
 
     /// The error of a slope by how much days with such waves differ, in units a day: a line through values that differ by
@@ -223,7 +228,8 @@ impl Basis {
         take_off(&mut floors, line.slope, &days.ramp(line.begin));
         let rest = self.rest(floors);
         let [_, later @ ..] = &rest;
-        let correlation = (dot(&rest, later) / dot(&rest, &rest)).clamp(0.0, 0.9);
+        // Where nothing is left nothing lasts.
+        let correlation = (dot(&rest, later) / dot(&rest, &rest).max(f64::MIN_POSITIVE)).clamp(0.0, 0.9);
         ((1.0 + correlation) / (1.0 - correlation)).sqrt()
     }
 
@@ -340,6 +346,30 @@ mod tests {
             "a day is too short"
         );
         assert_eq!(Daily::of(&Window::default(), 0.0), None);
+    }
+
+    #[test]
+    fn three_samples_a_day_show_no_load_of_it() {
+        let mut sparse = window(24, |_| 0.0);
+        sparse.steps.iter_mut().for_each(|step| *step = (*step * 27_000.0 / WIDTH_SECS).floor());
+        (0..24).zip(&mut sparse.floors).for_each(|(at, floor)| *floor = 4e6 + 2_449_408.0 * f64::from(at));
+        assert_eq!(Daily::of(&sparse, 1e-9), None);
+    }
+
+    /// Waves and a line to the last bit, and nothing beside them.
+    #[test]
+    fn what_is_left_of_nothing_is_a_number() {
+        let exact = |at: f64| (TAU * at / DAY_SECS).sin() * 2f64.powi(40) + at.floor() * 1024.0;
+        for buckets in 12..=36 {
+            for daily in
+                [0.0, 1.0, 1e-30, 4e20].map(|scale| Daily::of(&window(buckets, |at| scale * exact(at)), 0.0))
+            {
+                let all_finite = daily.is_none_or(|daily| {
+                    daily.slope.is_finite() && daily.error.is_finite() && daily.rise(1e9, 3600.0).is_finite()
+                });
+                assert!(all_finite, "{buckets}: {daily:?}");
+            }
+        }
     }
 
     #[test]
