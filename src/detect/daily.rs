@@ -31,6 +31,10 @@ const LEAST_ON_LINE: usize = 3;
 const CLEAR_GAIN: f64 = 25.0;
 /// Floors that follow each other tell half as much as ones that know nothing of each other.
 const TELLING: f64 = 0.5;
+/// Sizes are not told apart by less than this, in units,
+const LEAST_ROUNDING: f64 = 1e-3;
+/// nor by less than this share of them; squares are computed as exactly.
+const EXACT_SHARE: f64 = 1e-12;
 /// The growth is some as soon as it is so many of its errors.
 const CLEAR_STRENGTH: f64 = 2.0;
 /// One day's load differs from that of another by about this share, which two or three days do not show.
@@ -59,8 +63,8 @@ impl Daily {
     #[must_use]
     pub fn of(window: &Window, quantum: f64) -> Option<Self> {
         let days = Days::of(window)?;
-        let rounding = count(days.buckets) * (UNIFORM_DEVIATION * quantum).powi(2).max(1e-6);
         let (waving, flat) = (Basis::of(&days, FIXED), Basis::of(&days, 1));
+        let rounding = days.rounding(quantum, &flat);
         let lines = waving.lines(&days, rounding);
         let (best, without_waves) = (likeliest(&lines)?, likeliest(&flat.lines(&days, rounding))?);
         let gain = count(days.buckets) * (without_waves.rest / best.rest).ln();
@@ -132,6 +136,14 @@ impl Days {
     fn difference(&self, waves: &[f64; WAVES]) -> f64 {
         let days = self.times.iter().copied().fold(0.0, f64::max);
         DAYS_DIFFER * height(waves) * 12f64.sqrt() / days.powf(1.5)
+    }
+
+    /// What of the squares is rounding, by the source and by computing: an exact line leaves nothing for waves to explain.
+    fn rounding(&self, quantum: f64, flat: &Basis) -> f64 {
+        let from_mean = flat.rest(self.floors);
+        let largest = self.floors.iter().fold(0.0f64, |largest, floor| largest.max(floor.abs()));
+        let of_one = (UNIFORM_DEVIATION * quantum).max(LEAST_ROUNDING).max(EXACT_SHARE * largest);
+        count(self.buckets) * of_one.powi(2) + EXACT_SHARE * dot(&from_mean, &from_mean)
     }
 
     /// A line of slope 1 a day from a bucket on, and 0 before it.
@@ -348,12 +360,20 @@ mod tests {
         assert_eq!(Daily::of(&Window::default(), 0.0), None);
     }
 
+    /// A line that is sampled every seven hours and a half looks like steps of a bucket, which waves can follow.
     #[test]
     fn three_samples_a_day_show_no_load_of_it() {
-        let mut sparse = window(24, |_| 0.0);
-        sparse.steps.iter_mut().for_each(|step| *step = (*step * 27_000.0 / WIDTH_SECS).floor());
-        (0..24).zip(&mut sparse.floors).for_each(|(at, floor)| *floor = 4e6 + 2_449_408.0 * f64::from(at));
-        assert_eq!(Daily::of(&sparse, 1e-9), None);
+        for buckets in 11..30 {
+            for phase in 0..20 {
+                let mut sparse = window(buckets, |_| 0.0);
+                let bucket = |step: f64| (step * 27_000.0 / WIDTH_SECS + f64::from(phase) / 20.0).floor();
+                sparse.steps.iter_mut().for_each(|step| *step = bucket(*step));
+                (0..buckets)
+                    .zip(&mut sparse.floors)
+                    .for_each(|(at, floor)| *floor = 4e6 + 2_449_408.0 * f64::from(at));
+                assert_eq!(Daily::of(&sparse, 1e-9), None, "{buckets} {phase}");
+            }
+        }
     }
 
     /// Waves and a line to the last bit, and nothing beside them.
